@@ -1,0 +1,90 @@
+"""Policies as data: what the Rust core runs on every route, and what `plan` and `why` print.
+
+A `Policy` is a tuple of terms, tried in order; the first whose match holds acts; end of list accepts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Action = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """One term. `match` keys: prefix_equals, prefix_within, as_path_equals, as_path_contains, as_path_leading_even, community_all, community_any,
+    community_high, from, ebgp; all that are given must hold. `do`: prepend, path_replace, path_remove, path_substitute, remove_private, community_add,
+    community_replace, community_remove, local_preference, med, next_hop, weight, prefix_replace. `source`: the rule (R number) it stands for.
+    """
+
+    name: str
+    match: Mapping[str, object] = field(default_factory=dict)
+    do: tuple[Action, ...] = ()
+    then: str = "accept"  # continue | accept | reject
+    reason: str | None = None
+    source: str = ""
+
+    def data(self) -> dict[str, object]:
+        """As the core reads it."""
+        return {
+            "name": self.name,
+            "match": dict(self.match),
+            "do": [dict(action) for action in self.do],
+            "then": self.then,
+            **({"reason": self.reason} if self.reason else {}),
+        }
+
+
+Policy = tuple[Term, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerPolicy:
+    """All that the RIB knows of a peer; `json` is what `_core.Rib.set_peer` takes (fields are explained in the core's policy module)."""
+
+    name: str
+    asn: int
+    ebgp: bool
+    local_address: str
+    peer_address: str
+    tags: tuple[str, ...]
+    route_class: str = "other"  # nva | er | vpn | other
+    weight: int = 32768
+    allowas_in: int = 0
+    usable: bool = True
+    reflector_client: bool = False
+    next_hop: str = "self"  # self | unchanged
+    max_prefixes: int | None = None
+    max_prefixes_count: str = "held"  # azure | held
+    send_communities: bool = True
+    discard_med: bool = False
+    checks: Policy = ()
+    rules: Policy = ()
+    export: tuple[Policy, ...] = ()
+
+    def json(self) -> str:
+        """The core's form, keys in a fixed order."""
+        return json.dumps(
+            {
+                "name": self.name,
+                "asn": self.asn,
+                "ebgp": self.ebgp,
+                "local_address": self.local_address,
+                "peer_address": self.peer_address,
+                "tags": list(self.tags),
+                "route_class": self.route_class,
+                "weight": self.weight,
+                "allowas_in": self.allowas_in,
+                "usable": self.usable,
+                "reflector_client": self.reflector_client,
+                "next_hop": self.next_hop,
+                "max_prefixes": {"limit": self.max_prefixes, "count": self.max_prefixes_count} if self.max_prefixes else None,
+                "send_communities": self.send_communities,
+                "discard_med": self.discard_med,
+                "checks": [term.data() for term in self.checks],
+                "import": [term.data() for term in self.rules],
+                "export": [[term.data() for term in stage] for stage in self.export],
+            }
+        )
