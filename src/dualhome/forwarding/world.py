@@ -1,0 +1,58 @@
+"""What forwarding must be told of the present: which parts work, what the RIBs hold, what reached the NICs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from dualhome.model import Network
+from dualhome.net import Address, Prefix
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Programmed:
+    """A route that a route server or gateway programs on NICs (R49, R50): addresses as the NIC lists them."""
+
+    prefix: Prefix
+    next_hops: tuple[Address, ...]  # NVA or load balancer; Microsoft's edge for ExpressRoute (R51); the gateway's instances for VPN
+    route_class: str  # nva | er | vpn
+    by: str  # the route server, or the gateway where there is no route server
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RibHop:
+    """One way of a speaker's Loc-RIB toward a destination: the peer it learned it from (None: its own origination), and the next hop."""
+
+    peer: str | None
+    next_hop: Address
+    tags: tuple[str, ...] = ()
+
+
+class World(Protocol):
+    """The present state, as forwarding asks it."""
+
+    @property
+    def network(self) -> Network:
+        """The model."""
+        ...
+
+    def alive(self, node: str) -> bool:
+        """Whether packets pass this node (full name, as `hub1-er#0`): it is neither crashed nor silent nor does it drop data."""
+        ...
+
+    def joined(self, a: str, b: str) -> bool:
+        """Whether what joins the two works (not failed by `a<->b`): a peering of two virtual networks, tunnel, connection, link, `nva<->internet`. True where nothing was failed."""
+        ...
+
+    def programmed(self, virtual_network: str, nic: str | None) -> Mapping[Prefix, Programmed]:
+        """What the route server and gateways of this virtual network itself program (by partition: on this NIC, R73). The caller looks up the transit hub's."""
+        ...
+
+    def rib(self, speaker: str, address: Address) -> tuple[Prefix, tuple[RibHop, ...]] | None:
+        """Longest match in the Loc-RIB of a router, a gateway instance or an edge router, with its multipath set; None where none matches, or no speaker is of that name."""
+        ...
+
+    def version(self) -> int:
+        """Grows whenever any answer of the other methods may have changed; caches hang on it."""
+        ...
