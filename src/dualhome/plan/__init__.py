@@ -5,6 +5,7 @@ In: `model.Network`. Out: `Plan`. One function a rule, each with its R number. B
 
 from __future__ import annotations
 
+from dualhome.plan.build import make_plan
 from dualhome.plan.types import Carrier, Conditional, Plan, SessionPlan, SpeakerKind, SpeakerPlan
 
-__all__ = ["Carrier", "Conditional", "Plan", "SessionPlan", "SpeakerKind", "SpeakerPlan"]
+__all__ = ["Carrier", "Conditional", "Plan", "SessionPlan", "SpeakerKind", "SpeakerPlan", "make_plan"]

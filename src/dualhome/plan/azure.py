@@ -1,0 +1,240 @@
+"""What Azure's own speakers accept and tell: route servers, gateways, Microsoft's edge. One function a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from dualhome.bgp.config import OriginConfig
+from dualhome.bgp.policy import Policy, Term
+from dualhome.model import AZURE_ASN, Circuit, GatewayKind, Network, RouteServer, Rule, VirtualNetworkGateway, base_name
+from dualhome.net import DEFAULT_V4, Address, Prefix
+from dualhome.plan.rules import policy_of
+from dualhome.plan.wiring import tunnel_ends
+
+BRANCH_TAG = "65517:65517"  # of branch routes that a route server re-advertises (R95)
+TRANSIT_TAG = "65518:65518"  # of a transit spoke's prefix, as a lab of 2026 shows it (netlab-hub-peering-no-transit)
+EDGE_PREFIX_LIMIT = 1000  # from a gateway (R141)
+VPN_PREFIX_LIMIT = 4000  # from a site (R155)
+
+ROUTE_SERVER_ROUNDS = ("next-hop", "self", "preference", "as-path", "preference-tie", "|", "router-id", "peer-address", "peer")
+GATEWAY_ROUNDS = (
+    "next-hop", "weight", "local-preference", "self", "as-path", "origin", "med", "ebgp", "|", "router-id", "cluster-list", "peer-address", "peer",
+)  # fmt: skip
+ROUTER_ROUNDS = (
+    "next-hop", "self", "local-preference", "as-path", "origin", "med", "ebgp", "|", "router-id", "cluster-list", "peer-address", "peer",
+)  # fmt: skip
+
+
+# --- what belongs to a virtual network --------------------------------------------------------------------------------
+
+
+def own_space(network: Network, virtual_network: str) -> tuple[Prefix, ...]:
+    """Its ranges and those of its transit spokes (R34, R59, R150)."""
+    members = (virtual_network, *network.transit_spokes(virtual_network))
+    return tuple(prefix for name in members for prefix in network.virtual_networks[name].address_space)
+
+
+def space_origins(network: Network, virtual_network: str, address: Address) -> Iterator[OriginConfig]:
+    """A route for each range of the virtual network and of its transit spokes; one for each range, none for subnets (R1, R34, R36)."""
+    for prefix in network.virtual_networks[virtual_network].address_space:
+        if prefix.version == address.version:
+            yield OriginConfig(prefix=prefix, next_hop=address, tags=("self", "vnet"))
+    for spoke in network.transit_spokes(virtual_network):
+        for prefix in network.virtual_networks[spoke].address_space:
+            if prefix.version == address.version:
+                yield OriginConfig(prefix=prefix, next_hop=address, tags=("self", "transit", spoke), communities=(TRANSIT_TAG,))
+
+
+def refuse_own_space(network: Network, virtual_network: str, source: str) -> Term:
+    """A prefix equal to or inside own or transit space is not let in (R59 at route servers, R150 at gateways)."""
+    space = own_space(network, virtual_network)
+    return Term(name="own-prefix", match={"prefix_within": [str(p) for p in space]}, then="reject", reason="own-prefix", source=source)
+
+
+# --- route server -----------------------------------------------------------------------------------------------------
+
+
+def checks_on_nva(network: Network, rs: RouteServer) -> Policy:
+    """After the own-ASN check (R99): no prefix of its own space (R59)."""
+    return (refuse_own_space(network, rs.virtual_network, "R59"),)
+
+
+def checks_on_gateway(network: Network, rs: RouteServer, gateway: VirtualNetworkGateway) -> Policy:
+    """No prefix of its own space; from a VPN gateway with an ASN of its own nothing that carries a tag of Azure's (R104)."""
+    own = (refuse_own_space(network, rs.virtual_network, "R59"),)
+    if gateway.kind is GatewayKind.VPN and gateway.asn != AZURE_ASN:
+        return (Term(name="branch-tag", match={"community_high": 65517}, then="reject", reason="branch-tag", source="R104"), *own)
+    return own
+
+
+def _no_exchange(rs: RouteServer) -> Iterator[Term]:
+    """Without branch-to-branch gateways' routes go to nobody (R127)."""
+    if not rs.branch_to_branch:
+        yield Term(name="branch-to-branch is off", match={"from": ["class:er", "class:vpn"]}, then="reject", source="R127")
+
+
+def _tag_branches() -> Policy:
+    """Branch routes, not those of virtual networks, leave with 65517:65517 (R95, D24)."""
+    branches = ["class:nva", "class:er", "class:vpn"]
+    return (Term(name="branch tag", match={"from": branches}, do=({"community_add": [BRANCH_TAG]},), then="continue", source="R95"),)
+
+
+def _route_map(maps: Mapping[str, str], route_maps: Mapping[str, tuple[Rule, ...]], peer: str, source: str) -> Policy:
+    """The route map attached for this peer, if any (R121); one for an instance goes before one for all."""
+    name = maps.get(peer) or maps.get(base_name(peer))
+    return policy_of(route_maps[name], f"route map {name}, {source}") if name else ()
+
+
+def inbound_map(network: Network, rs: RouteServer, peer: str) -> Policy:
+    """Runs after the own-ASN check and before selection (section 4.7, R100)."""
+    return _route_map(rs.inbound_route_maps, network.route_maps, peer, "section 4.7")
+
+
+def export_to_nva(network: Network, rs: RouteServer, nva: str) -> tuple[Policy, ...]:
+    """Table 4.3: its space always, other NVAs' as R92 says, gateways' with branch-to-branch on."""
+    terms = list(_no_exchange(rs))
+    router = network.router(nva)
+    inside = router is not None and router.virtual_network == rs.virtual_network
+    everywhere = [r.name for p in rs.peers if (r := network.router(p.name)) is not None and r.virtual_network != rs.virtual_network]
+    strangers = [*everywhere, *(p.name for p in rs.peers if network.router(p.name) is None)]
+    if rs.reflect_between_nvas == "none" or (rs.reflect_between_nvas == "same-virtual-network" and not inside):
+        terms.append(Term(name="reflect_between_nvas", match={"from": ["class:nva"]}, then="reject", source="R92"))
+    elif rs.reflect_between_nvas == "same-virtual-network" and strangers:
+        terms.append(Term(name="reflect_between_nvas", match={"from": strangers}, then="reject", source="R92"))
+    return tuple(terms), _tag_branches(), _route_map(rs.outbound_route_maps, network.route_maps, nva, "section 4.7")
+
+
+def export_to_gateway(network: Network, rs: RouteServer, gateway: VirtualNetworkGateway, speaker: str) -> tuple[Policy, ...]:
+    """With branch-to-branch on a reflector among NVAs and gateways (R127), but never from circuit to circuit (R131)."""
+    terms = list(_no_exchange(rs))
+    if not rs.branch_to_branch:
+        terms.append(Term(name="branch-to-branch is off", match={"from": ["class:nva"]}, then="reject", source="R127"))
+    terms.append(Term(name="its own", match={"from": [gateway.name]}, then="reject", source="R94"))
+    if gateway.kind is GatewayKind.EXPRESSROUTE:
+        terms.append(Term(name="circuit to circuit", match={"from": ["class:er"]}, then="reject", source="R131"))
+    return tuple(terms), _tag_branches(), _route_map(rs.outbound_route_maps, network.route_maps, speaker, "section 4.7")
+
+
+# --- gateways ---------------------------------------------------------------------------------------------------------
+
+
+def gateway_origins(network: Network, gateway: VirtualNetworkGateway, instance: int) -> Iterator[OriginConfig]:
+    """Its space, summaries of it (R148), and what lies behind its static connections (R49, R151)."""
+    address = gateway.addresses[instance]
+    for summary in network.virtual_networks[gateway.virtual_network].summarized_gateway_prefixes:
+        yield OriginConfig(prefix=summary, next_hop=address, tags=("self", "summary"))
+    yield from space_origins(network, gateway.virtual_network, address)
+    if gateway.kind is GatewayKind.VPN:
+        for prefix, far in static_prefixes(network, f"{gateway.name}#{instance}"):
+            yield OriginConfig(prefix=prefix, next_hop=address, tags=("self", "static", f"static:{far}"))
+
+
+def static_prefixes(network: Network, speaker: str) -> Iterator[tuple[Prefix, str]]:
+    """What a VPN gateway instance is told to lie behind its connections, and behind which object.
+
+    Between two gateways without BGP each side knows the other's virtual network.
+    """
+    for connection in network.vpn_connections:
+        ends = list(tunnel_ends(network, connection))
+        if any(mine == speaker for mine, _, _ in ends):
+            far_gateway = network.gateways.get(connection.to)
+            prefixes = connection.prefixes
+            if not connection.bgp and not prefixes and far_gateway:
+                prefixes = network.virtual_networks[far_gateway.virtual_network].address_space
+            yield from ((prefix, connection.to) for prefix in prefixes)
+        elif any(theirs == speaker for _, theirs, _ in ends) and not connection.bgp:
+            near = network.gateways[connection.gateway]
+            yield from ((prefix, near.name) for prefix in network.virtual_networks[near.virtual_network].address_space)
+
+
+def checks_on_edge(network: Network, gateway: VirtualNetworkGateway) -> Policy:
+    """What an ExpressRoute gateway takes from a circuit: not its own space, beside a route server no branch routes of others (R135), other virtual
+    networks only where that is switched on (R145). The edge puts its ASN in place of 65515, so a path of another virtual network begins with an even
+    number of 12076, one of on-premises with an odd one (AS_PATH table of section 5).
+    """
+    terms = [refuse_own_space(network, gateway.virtual_network, "R150")]
+    if network.route_server_of(gateway.virtual_network):
+        terms.append(Term(name="branch-tag", match={"community_any": [BRANCH_TAG]}, then="reject", reason="branch-tag", source="R135"))
+    if not gateway.allow_remote_virtual_network_traffic:
+        asns = sorted({c.microsoft_asn for c in network.circuits.values() if any(x.gateway == gateway.name for x in c.gateways)})
+        terms += [
+            Term(
+                name="allow_remote_virtual_network_traffic is off",
+                match={"as_path_leading_even": asn},
+                then="reject",
+                reason="remote-virtual-network",
+                source="R145",
+            )
+            for asn in asns
+        ]
+    return tuple(terms)
+
+
+def checks_on_site(network: Network, gateway: VirtualNetworkGateway) -> Policy:
+    """What a VPN gateway takes from a site: not its own space, supernets are fine (R150)."""
+    return (refuse_own_space(network, gateway.virtual_network, "R150"),)
+
+
+def _summaries(network: Network, gateway: VirtualNetworkGateway) -> Iterator[Term]:
+    """Summaries replace the hub's own ranges, whatever they cover, and each spoke's range that they cover (R148)."""
+    summaries = [str(p) for p in network.virtual_networks[gateway.virtual_network].summarized_gateway_prefixes]
+    if summaries:
+        yield Term(name="the summary itself", match={"from": ["summary"]}, source="R148")
+        yield Term(name="summarized", match={"from": ["vnet"]}, then="reject", source="R148")
+        yield Term(name="summarized", match={"from": ["transit"], "prefix_within": summaries}, then="reject", source="R148")
+
+
+def export_to_edge(network: Network, gateway: VirtualNetworkGateway) -> tuple[Policy, ...]:
+    """Its space and what the route server relays; never one circuit's routes (R131)."""
+    never = Term(name="circuit to circuit", match={"from": ["class:edge"]}, then="reject", source="R131")
+    return ((never, *_summaries(network, gateway)),)
+
+
+def export_to_site(network: Network, gateway: VirtualNetworkGateway, site: str) -> tuple[Policy, ...]:
+    """Its space, other sites', what the route server relays; never 0/0, nor what lies inside its space, nor the site's own static prefixes (R133, R154)."""
+    learned = ["class:rs", "class:site", "sibling"]
+    inside = [str(p) for p in own_space(network, gateway.virtual_network)]
+    return (
+        (
+            Term(name="no default route", match={"prefix_equals": [str(DEFAULT_V4), "::/0"]}, then="reject", source="R133"),
+            Term(name="the site's own", match={"from": [f"static:{site}"]}, then="reject", source="R154"),
+            Term(name="inside its own space", match={"from": learned, "prefix_within": inside}, then="reject", source="R154"),
+            *_summaries(network, gateway),
+        ),
+    )
+
+
+def export_from_gateway_to_route_server(gateway: VirtualNetworkGateway) -> tuple[Policy, ...]:
+    """What it knows from beyond Azure: its circuits' or sites' routes, static prefixes included (R127, R151)."""
+    outside = ["class:edge"] if gateway.kind is GatewayKind.EXPRESSROUTE else ["class:site", "sibling", "static"]
+    return ((Term(name="from beyond", match={"from": outside}), Term(name="Azure's own", then="reject", source="R127")),)
+
+
+def export_to_sibling() -> tuple[Policy, ...]:
+    """What it learned from its sites (R158)."""
+    return ((Term(name="from its sites", match={"from": ["class:site", "static"]}), Term(name="the rest", then="reject", source="R158")),)
+
+
+# --- Microsoft's edge -------------------------------------------------------------------------------------------------
+
+
+def export_from_edge_to_gateway(circuit: Circuit) -> tuple[Policy, ...]:
+    """As-override: 65515 becomes the edge's own ASN (R143)."""
+    override = {"path_substitute": {"from": AZURE_ASN, "to": circuit.microsoft_asn}}
+    return ((Term(name="as-override", do=(override,), then="continue", source="R143"),),)
+
+
+def export_from_edge_to_router() -> tuple[Policy, ...]:
+    """Private ASNs leave the path, so on-premises sees 12076 alone (R134, R143)."""
+    return ((Term(name="remove-private-as", do=({"remove_private": True},), then="continue", source="R143"),),)
+
+
+def export_over_global_reach(circuit: Circuit) -> tuple[Policy, ...]:
+    """What its own routers and gateways told it, with as-override and one more copy of its ASN (AS_PATH table of section 5, R131)."""
+    override = {"path_substitute": {"from": AZURE_ASN, "to": circuit.microsoft_asn}}
+    return (
+        (
+            Term(name="no third circuit", match={"from": ["class:global-reach"]}, then="reject", source="R131"),
+            Term(name="as-override", do=(override, {"prepend": [circuit.microsoft_asn]}), then="continue", source="R143"),
+        ),
+    )
