@@ -49,21 +49,19 @@ class Prefix(NamedTuple):
     def __str__(self) -> str:
         return f"{Address(self.version, self.bits)}/{self.length}"
 
-    def __contains__(self, other: object) -> bool:
+    def covers(self, other: Address | Prefix) -> bool:
         """Whether an address or a prefix lies in this one (a prefix lies in itself)."""
-        if isinstance(other, Address):
-            return other.version == self.version and not (other.bits ^ self.bits) >> (WIDTH[self.version] - self.length)
-        if isinstance(other, Prefix):
-            return (
-                other.version == self.version
-                and other.length >= self.length
-                and not (other.bits ^ self.bits) >> (WIDTH[self.version] - self.length)
-            )
-        return False
+        if isinstance(other, Prefix) and other.length < self.length:
+            return False
+        return other.version == self.version and not (other.bits ^ self.bits) >> (WIDTH[self.version] - self.length)
+
+    def __contains__(self, other: object) -> bool:
+        """`covers` as an operator."""
+        return isinstance(other, (Address, Prefix)) and self.covers(other)
 
     def overlaps(self, other: Prefix) -> bool:
         """Whether the two have an address in common."""
-        return other in self or self in other
+        return self.covers(other) or other.covers(self)
 
     def address(self, index: int) -> Address:
         """The address at this place, counted from the first (0)."""
@@ -93,4 +91,4 @@ def _parse_prefix(text: str) -> Prefix:
 
 def covered(prefix: Prefix, ranges: Iterable[Prefix]) -> bool:
     """Whether the prefix equals one of the ranges or lies inside one."""
-    return any(prefix in each for each in ranges)
+    return any(each.covers(prefix) for each in ranges)
