@@ -1,0 +1,73 @@
+# Two commands: `make demo` sets everything up and shows the main job, `make test` sets everything up and passes all checks.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+BIN := .venv/bin
+RUST_SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml 2>/dev/null) Cargo.toml Cargo.lock
+say = @printf '\033[1m== %s\033[0m\n' "$(1)"
+
+.PHONY: help setup demo test check unit rust peers bench examples goldens clean
+
+help: ## list what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: .cache/built ## virtual environment, dependencies, the Rust core; the command is then .venv/bin/dualhome
+
+.cache/venv: requirements.txt
+	$(call say,Python packages into .venv (a minute on a new machine))
+	@mkdir -p .cache
+	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("dualhome needs Python 3.11 or newer; set PYTHON=...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "python3-venv is missing: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.cache/built: .cache/venv pyproject.toml $(RUST_SOURCES)
+	$(call say,The BGP core in Rust (two minutes on a new machine))
+	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust, https://rustup.rs"; exit 1; }
+	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/maturin develop --release --skip-install 2>&1 | tail -n 2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable . >/dev/null
+	@touch $@
+
+demo: setup ## the article's ExpressRoute network: converge, then every failure
+	@$(BIN)/dualhome demo
+
+test: setup peers check rust unit ## every check there is
+	$(call say,All checks passed)
+
+check: setup ## formatters, linters, types, floors, stub
+	$(call say,Formats linters types floors)
+	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@PYTHONPATH=src $(BIN)/lint-imports --no-cache | tail -n 4
+	@cd /tmp && $(CURDIR)/$(BIN)/python -m mypy.stubtest --ignore-missing-stub --allowlist $(CURDIR)/tests/stubtest-allowlist.txt dualhome._core
+
+rust: setup ## format, clippy and tests of the Rust crates
+	$(call say,Rust: format clippy tests)
+	@cargo fmt --all --check
+	@cargo clippy --quiet --workspace --all-targets -- -D warnings
+	@cargo test --quiet -p dualhome-core
+
+unit: setup ## the Python tests, on all cores; what is skipped says why
+	$(call say,Python tests)
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal
+
+peers: ## Debian's FRR and BIRD for the tests against real speakers, where this machine lets us install them
+	@if test -x /usr/lib/frr/bgpd && command -v bird >/dev/null; then :; \
+	elif test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
+	  printf '\033[1m== Debian packages of real BGP speakers: frr, bird2\033[0m\n'; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends frr bird2 >/dev/null \
+	    || echo "frr and bird2 could not be installed: tests against them will be skipped"; \
+	else echo "frr and bird2 are missing and need root to install: tests against them will be skipped"; fi
+
+bench: setup ## how long things take; figures are printed, not asserted
+	@$(BIN)/python benches/rib.py
+	@$(BIN)/python benches/simulate.py
+
+goldens: setup ## write anew what examples and golden tests expect; read the difference before you commit it
+	@$(BIN)/python -m tests.regenerate
+
+clean: ## remove what was built
+	@rm -rf .venv .cache target src/dualhome/_core*.so
