@@ -1,0 +1,141 @@
+"""What goes into a session and what comes out of it. A transport (TCP connection) is a number that the driver gives, unique in a speaker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from dualhome._core import OpenMessage
+
+
+class State(Enum):
+    """The states of RFC 4271 section 8.2.2, from the farthest to the goal; values are the words of the RFC."""
+
+    IDLE = "Idle"
+    CONNECT = "Connect"
+    ACTIVE = "Active"
+    OPEN_SENT = "OpenSent"
+    OPEN_CONFIRM = "OpenConfirm"
+    ESTABLISHED = "Established"
+
+
+@dataclass(frozen=True, slots=True)
+class ManualStart:
+    """The operator wants the session (RFC 4271 section 8.1.2, events 1 and 4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ManualStop:
+    """The operator ends it, by a Cease of this subcode (RFC 4486); 2 and 4 carry the reason as text (RFC 9003)."""
+
+    reason: str = "administrative shutdown"
+    subcode: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """Our own attempt succeeded (event 16)."""
+
+    transport: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectFailed:
+    """Our own attempt failed (event 18)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The peer opened a transport to us (event 17)."""
+
+    transport: int
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """Bytes of the peer, cut anywhere."""
+
+    transport: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The other end, or the network, closed the transport (event 18)."""
+
+    transport: int
+
+
+Event = ManualStart | ManualStop | Connected | ConnectFailed | Accepted | Received | Closed
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Open a transport to the peer; an attempt that is still on its way is given up for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Write these bytes."""
+
+    transport: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close the transport once all that was sent on it is written; nothing of it is wanted any more."""
+
+    transport: int
+
+
+@dataclass(frozen=True, slots=True)
+class Up:
+    """The session is Established on this transport; `open` is what the peer said of itself."""
+
+    open: OpenMessage
+    transport: int
+
+
+@dataclass(frozen=True, slots=True)
+class Down:
+    """The session is not Established any more."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """Whole UPDATE messages, with headers, for the RIB."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """The peer wants all routes of a family again (RFC 2918)."""
+
+    afi: int
+    safi: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """For the journal: the session has another state."""
+
+    old: State
+    new: State
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notified:
+    """For the journal: a NOTIFICATION was sent or received; `text` says it in words."""
+
+    sent: bool
+    code: int
+    subcode: int
+    text: str
+
+
+Action = Connect | Send | Close | Up | Down | Deliver | Refresh | Transition | Notified

@@ -1,0 +1,301 @@
+"""One BGP speaker: its sessions, its RIB, its policies. Events of transports and the time go in, actions on transports come out."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, assert_never
+
+from dualhome._core import Rib, Route
+from dualhome.bgp import events
+from dualhome.bgp.config import PeerConfig, SpeakerConfig
+from dualhome.bgp.session import Session
+from dualhome.errors import PeerError
+from dualhome.net import Prefix
+from dualhome.units import Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Open a transport to the peer, from its session's local address; an attempt that is still on its way is given up for it."""
+
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Write these bytes."""
+
+    peer: str
+    transport: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close the transport once all that was sent on it is written; nothing of it is wanted any more."""
+
+    peer: str
+    transport: int
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """Something worth a line. `kind`: "session" (another state), "notification" (sent or received)."""
+
+    peer: str
+    kind: str
+    text: str
+
+
+SpeakerAction = Connect | Send | Close | Journal
+
+
+class Speaker:
+    """Sessions and RIB of one speaker. All that comes in is followed by `flush`, unless it is put off by `defer`.
+
+    `writable` says whether a peer's transport takes more now; routes wait in the RIB, not in queues, until it does and the driver flushes.
+    """
+
+    def __init__(self, config: SpeakerConfig, seed: int | None = None, writable: Callable[[str], bool] = lambda peer: True) -> None:
+        self.config = config
+        self._seed: Final = seed
+        self._writable: Final = writable
+        self._sessions: dict[str, Session] = {}
+        self._numbers: dict[str, int] = {}
+        self._deadlines: dict[str, Instant] = {}
+        self._actions: list[SpeakerAction] = []
+        self._running = False
+        self.rib: Rib
+        self._build()
+
+    # --- what happens -------------------------------------------------------------------------------------------------
+
+    def start(self, now: Instant) -> list[SpeakerAction]:
+        """Start the sessions of all peers that are enabled."""
+        self._running = True
+        for name, peer in self.config.peers.items():
+            if peer.enabled:
+                self._handle(name, events.ManualStart(), now)
+        return self.flush(now)
+
+    def stop(self, now: Instant, silent: bool = False) -> list[SpeakerAction]:
+        """End all sessions, by Cease/2; or silently, as a machine that dies: nothing is sent nor closed, and all that was learned is gone."""
+        self._running = False
+        for name in self.config.peers:
+            if silent:
+                if self._session_is_up(name):
+                    self.rib.peer_down(self._numbers[name])
+                    self._journal(name, "session", "the speaker stopped without a word")
+                self._make_session(name)
+            else:
+                self._handle(name, events.ManualStop(), now)
+        return self.flush(now)
+
+    def handle(self, peer: str, event: events.Event, now: Instant, *, defer: bool = False) -> list[SpeakerAction]:
+        """An event of a peer's session. With `defer` nothing is decided yet: the driver calls `flush` after the last event of a batch.
+
+        Events of a peer that is not configured any more are late; a new transport of it is closed.
+        """
+        if peer not in self._sessions:
+            return [Close(peer, event.transport)] if isinstance(event, events.Accepted | events.Connected) else []
+        self._handle(peer, event, now)
+        return self._take() if defer else self.flush(now)
+
+    def tick(self, now: Instant) -> list[SpeakerAction]:
+        """All timers that are due, in the order of the peers."""
+        for name in [name for name in self.config.peers if name in self._deadlines and self._deadlines[name] <= now]:
+            self._perform(name, self._sessions[name].tick(now), now)
+        return self.flush(now)
+
+    def flush(self, now: Instant) -> list[SpeakerAction]:
+        """Decide what is to be decided, and send what is to be sent to the peers that can take it."""
+        self.rib.process()
+        names = {number: name for name, number in self._numbers.items()} if (pending := self.rib.pending()) else {}
+        for number in pending:
+            name = names[number]
+            while self._writable(name) and (data := self.rib.output(number)):
+                self._perform(name, self._sessions[name].send_update(data, now), now)
+        return self._take()
+
+    def deadline(self) -> Instant | None:
+        """When to call `tick` next, at the latest."""
+        return min(self._deadlines.values(), default=None)
+
+    # --- configuration ------------------------------------------------------------------------------------------------
+
+    def reconfigure(self, config: SpeakerConfig, now: Instant) -> list[SpeakerAction]:
+        """Become another configuration with the least disturbance.
+
+        A changed session is reset (Cease/6), a removed peer is told so (Cease/3), a disabled one too (Cease/2); changed policies, origins and
+        decisions reset nothing. Another identity of the speaker (ASN, router ID, cluster) is another speaker: all sessions are reset.
+
+        Source: RFC 4486 section 3.
+        """
+        old, self.config = self.config, config
+        if _identity(old) != _identity(config):
+            for name in old.peers:
+                self._handle(name, events.ManualStop("configuration changed", 6), now)
+            self._build()
+            return self.start(now) if self._running else self.flush(now)
+        if (old.rounds, old.preference) != (config.rounds, config.preference):
+            self.rib.set_decision(rounds=list(config.rounds), preference=config.preference)
+        for name in old.peers:
+            if name not in config.peers:
+                self._remove_peer(name, now)
+        for name, peer in config.peers.items():
+            self._change_peer(name, old.peers.get(name), peer, now)
+        self._change_origins(old)
+        return self.flush(now)
+
+    def _remove_peer(self, name: str, now: Instant) -> None:
+        self._handle(name, events.ManualStop("peer removed", 3), now)
+        self.rib.remove_peer(self._numbers.pop(name))
+        del self._sessions[name]
+        self._deadlines.pop(name, None)
+
+    def _change_peer(self, name: str, old: PeerConfig | None, new: PeerConfig, now: Instant) -> None:
+        if old is None:
+            self._add_peer(name, new)
+        elif old.session != new.session:
+            self._handle(name, events.ManualStop("configuration changed", 6), now)
+            self._make_session(name)
+        elif old.enabled and not new.enabled:
+            self._handle(name, events.ManualStop(), now)
+        if old is not None and old.policy != new.policy:
+            self.rib.set_peer(self._numbers[name], new.policy.json())
+        if self._running and new.enabled and (old is None or not old.enabled or old.session != new.session):
+            self._handle(name, events.ManualStart(), now)
+
+    def _change_origins(self, old: SpeakerConfig) -> None:
+        for prefix in old.origins:
+            if prefix not in self.config.origins:
+                self.rib.withdraw(prefix)
+        for prefix, origin in self.config.origins.items():
+            if old.origins.get(prefix) != origin:
+                self.rib.originate(prefix, origin.json())
+
+    # --- questions ----------------------------------------------------------------------------------------------------
+
+    def session(self, peer: str) -> Session:
+        """The session with a peer; KeyError where there is no such peer."""
+        return self._sessions[peer]
+
+    def peer_number(self, peer: str) -> int:
+        """The number by which the RIB knows a peer: the lowest that was free when it was added."""
+        return self._numbers[peer]
+
+    def peer_name(self, number: int) -> str | None:
+        """The peer of a number; None for -1, the speaker itself."""
+        return next((name for name, each in self._numbers.items() if each == number), None)
+
+    def learned(self, peer: str, prefix: Prefix | None = None) -> list[Route]:
+        """What a peer announced and the checks let in, before the rules."""
+        return self.rib.received(self._numbers[peer], prefix)
+
+    def rejected(self, peer: str | None = None) -> list[Route]:
+        """What was refused, of one peer or of all, with the reasons."""
+        return self.rib.rejected(None if peer is None else self._numbers[peer])
+
+    def advertised(self, peer: str, prefix: Prefix | None = None) -> list[Route]:
+        """What a peer was told, as on the wire."""
+        return self.rib.advertised(self._numbers[peer], prefix)
+
+    def table(self, prefix: Prefix | None = None) -> list[Route]:
+        """All paths that take part in the decision, the best of each prefix first."""
+        return self.rib.candidates(prefix)
+
+    def version(self) -> int:
+        """Grows whenever a best or multipath set changes."""
+        return self.rib.version()
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        """RIB and sessions from nothing."""
+        config = self.config
+        self.rib = Rib(
+            asn=config.asn,
+            router_id=config.router_id,
+            rounds=list(config.rounds),
+            preference=config.preference,
+            cluster_id=config.cluster_id,
+            multipath=config.multipath,
+        )
+        self._sessions, self._numbers, self._deadlines = {}, {}, {}
+        for name, peer in config.peers.items():
+            self._add_peer(name, peer)
+        for prefix, origin in config.origins.items():
+            self.rib.originate(prefix, origin.json())
+
+    def _add_peer(self, name: str, peer: PeerConfig) -> None:
+        taken = set(self._numbers.values())
+        number = next(number for number in range(len(taken) + 1) if number not in taken)
+        self.rib.set_peer(number, peer.policy.json())
+        self._numbers[name] = number
+        self._make_session(name)
+
+    def _make_session(self, name: str) -> None:
+        chance = None if self._seed is None else random.Random(f"{self._seed} {self.config.name} {name}")
+        self._sessions[name] = Session(self.config.peers[name].session, chance)
+        self._deadlines.pop(name, None)
+
+    def _session_is_up(self, name: str) -> bool:
+        return self._sessions[name].state is events.State.ESTABLISHED
+
+    def _handle(self, name: str, event: events.Event, now: Instant) -> None:
+        self._perform(name, self._sessions[name].handle(event, now), now)
+
+    def _perform(self, name: str, actions: Sequence[events.Action], now: Instant) -> None:
+        """Do what a session asks: RIB work here, the rest is the driver's."""
+        session, number = self._sessions[name], self._numbers[name]
+        refused: PeerError | None = None
+        for action in actions:
+            match action:
+                case events.Connect():
+                    self._actions.append(Connect(name))
+                case events.Send(transport=transport, data=data):
+                    self._actions.append(Send(name, transport, data))
+                case events.Close(transport=transport):
+                    self._actions.append(Close(name, transport))
+                case events.Up(open=message):
+                    self.rib.peer_up(
+                        number,
+                        four_octet_as=message.four_octet_as,
+                        families=[family for family in session.config.families if family in message.families],
+                        max_message=65535 if message.extended_message else 4096,
+                        router_id=message.router_id,
+                    )
+                case events.Down():
+                    self.rib.peer_down(number)
+                case events.Deliver(data=data):
+                    if refused is None and (error := self.rib.receive(number, data)):
+                        refused = PeerError(error.code, error.subcode, error.data, error.reason)
+                case events.Refresh(afi=afi, safi=safi):
+                    self.rib.refresh(number, afi, safi)
+                case events.Transition(old=before, new=after, why=why):
+                    self._journal(name, "session", f"{before.value} -> {after.value}: {why}")
+                case events.Notified(sent=sent, text=text):
+                    self._journal(name, "notification", f"{'sent' if sent else 'received'} {text}")
+                case _:
+                    assert_never(action)
+        if refused:
+            self._perform(name, session.peer_refused_at(now, refused), now)
+        deadline = session.deadline()
+        if deadline is None:
+            self._deadlines.pop(name, None)
+        else:
+            self._deadlines[name] = deadline
+
+    def _journal(self, name: str, kind: str, text: str) -> None:
+        self._actions.append(Journal(name, kind, text))
+
+    def _take(self) -> list[SpeakerAction]:
+        actions, self._actions = self._actions, []
+        return actions
+
+
+def _identity(config: SpeakerConfig) -> tuple[object, ...]:
+    """What can't be changed in a speaker that lives."""
+    return config.name, config.asn, config.router_id, config.cluster_id, config.multipath
