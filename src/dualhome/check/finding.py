@@ -1,0 +1,85 @@
+"""What a finding is, and what a check is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from dualhome.check.facts import Facts
+from dualhome.forwarding.effective import EffectiveRoute, effective_routes
+from dualhome.model import Network, Nic
+from dualhome.plan import Plan
+
+Path = tuple[str | int, ...]
+Locate = Callable[[Path], tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something that will go wrong: `on` is the object's name as the file writes it, `message` says what will happen, `remedy` what helps."""
+
+    code: str
+    severity: str  # error | warning | info
+    on: str
+    message: str
+    remedy: str
+    rule: str
+    file: str = ""
+    line: int = 0
+    column: int = 0
+
+    def to_data(self) -> dict[str, object]:
+        """For JSON, in the order in which users read it."""
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "on": self.on,
+            "message": self.message,
+            "remedy": self.remedy,
+            "rule": self.rule,
+            "file": self.file,
+            "line": self.line,
+            "column": self.column,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What a check yields: a finding without code and severity; `where` is the object's path in the file."""
+
+    on: str
+    message: str
+    remedy: str
+    rule: str
+    where: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Design:
+    """What checks look at. `facts` is there where the network has been simulated."""
+
+    network: Network
+    plan: Plan
+    facts: Facts | None = None
+
+    def rows(self, nic: str) -> tuple[EffectiveRoute, ...]:
+        """Effective routes of a NIC or gateway; () without a simulation."""
+        return effective_routes(self.facts.engine, nic) if self.facts else ()
+
+    def subnets_with_machines(self) -> Iterator[Nic]:
+        """One NIC for each subnet (all, where route servers program by partition)."""
+        partition = any(rs.programming.by == "partition" for rs in self.network.route_servers.values())
+        seen: set[str] = set()
+        for nic in self.network.nics():
+            if partition or nic.subnet not in seen:
+                seen.add(nic.subnet)
+                yield nic
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One entry of the catalogue."""
+
+    code: str
+    severity: str
+    run: Callable[[Design], Iterator[Draft]]

@@ -1,0 +1,186 @@
+"""Findings about AS paths that hold 65515, and about routes that go in circles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dualhome.bgp.policy import Policy
+from dualhome.check.facts import Facts
+from dualhome.check.finding import Design, Draft
+from dualhome.check.servers import nva_place
+from dualhome.model import AZURE_ASN, Router, base_name
+from dualhome.net import Prefix, covered
+from dualhome.plan.azure import own_space
+from dualhome.plan.routers import applies
+
+
+def listed(prefixes: list[Prefix], most: int = 3) -> str:
+    """The first few, in order."""
+    unique = sorted(set(prefixes))
+    return ", ".join(map(str, unique[:most])) + (f" and {len(unique) - most} more" if len(unique) > most else "")
+
+
+def servers_of(design: Design, nva: str) -> list[str]:
+    """Route servers that name the NVA, in the file's order."""
+    return [rs.name for rs in design.network.route_servers.values() if any(peer.name == nva for peer in rs.peers)]
+
+
+def lost_to_the_loop_check(design: Design, nva: str, rs: str) -> list[Prefix]:
+    """Prefixes from elsewhere that the route server refuses from this NVA for its own ASN in the path (R99).
+
+    What the NVA has from the same route server, or what lies in its own space, is no loss.
+    """
+    facts = design.facts
+    if facts is None:
+        return []
+    space = own_space(design.network, design.network.route_servers[rs].virtual_network)
+    lost = []
+    for instance, peer in facts.pairs(rs, nva):
+        refused = [Prefix(*r.prefix) for r in facts.rejected(instance, peer) if r.reason == "as-loop"]
+        for prefix in (p for p in refused if not covered(p, space)):
+            told = facts.advertised(peer, instance, prefix)
+            if told and base_name(facts.source(peer, told[0]) or "") != rs:
+                lost.append(prefix)
+    return lost
+
+
+def _rewrites(nva: Router, rs: str) -> bool:
+    """Whether it takes 65515 out of paths toward this route server, by as-override or strip."""
+    return any(applies(setting, rs, route_server=True) or f"{rs}#0" in named(setting) for setting in (nva.as_override, nva.as_strip))
+
+
+def named(setting: bool | tuple[str, ...]) -> tuple[str, ...]:
+    """The peers that a setting names."""
+    return () if isinstance(setting, bool) else setting
+
+
+def refused_as_loop(design: Design) -> Iterator[Draft]:
+    """L-004: a route server silently drops what has 65515 in its AS path (R99). Half of an override is L-005."""
+    for nva in design.network.nvas.values():
+        servers = servers_of(design, nva.name)
+        if any(_rewrites(nva, rs) for rs in servers):
+            servers = [rs for rs in servers if _rewrites(nva, rs)]
+        for rs in servers:
+            if lost := lost_to_the_loop_check(design, nva.name, rs):
+                yield Draft(
+                    on=nva.name,
+                    message=f"{rs} drops {listed(lost)} from {nva.name}: the AS path holds {AZURE_ASN}, its own ASN",
+                    remedy=f"set as_override (or as_strip) at {nva.name} toward {rs}",
+                    rule="R99",
+                    where=nva_place(nva.name),
+                )
+
+
+def half_overridden(design: Design) -> Iterator[Draft]:
+    """L-005: an NVA between two route servers must rewrite the path toward both, since both are 65515 (R165, R173)."""
+    for nva in design.network.nvas.values():
+        servers = servers_of(design, nva.name)
+        done = [rs for rs in servers if _rewrites(nva, rs)]
+        for rs in (rs for rs in servers if done and rs not in done):
+            if lost := lost_to_the_loop_check(design, nva.name, rs):
+                yield Draft(
+                    on=nva.name,
+                    message=f"{nva.name} rewrites AS paths toward {' and '.join(done)} only, so {rs} drops {listed(lost)}: one direction of routes is missing",
+                    remedy=f"set as_override (or as_strip) at {nva.name} toward {rs} as well",
+                    rule="R165, R173",
+                    where=nva_place(nva.name),
+                )
+
+
+def boomerang(design: Design) -> Iterator[Draft]:
+    """L-013: what an NVA has from one instance it gives back to the other, and nothing stops it once 65515 is gone from the path (R102)."""
+    facts = design.facts
+    for nva in design.network.nvas.values() if facts else ():
+        for rs in servers_of(design, nva.name):
+            back: list[Prefix] = []
+            for instance, peer in facts.pairs(rs, nva.name) if facts else ():
+                assert facts is not None
+                echoed = {r.prefix for r in facts.advertised(peer, instance) if base_name(facts.source(peer, r) or "") == rs}
+                back += [Prefix(*r.prefix) for r in (facts.received(instance, peer) if echoed else ()) if r.prefix in echoed]
+            if back:
+                yield Draft(
+                    on=nva.name,
+                    message=f"{nva.name} tells {rs} what it has from {rs} itself ({listed(back)}); packets may circle once it is preferred there",
+                    remedy=f"let {nva.name} export to {rs} only what it has from elsewhere (export, learned_from)",
+                    rule="R102",
+                    where=nva_place(nva.name),
+                )
+
+
+def override_beside_strip(design: Design) -> Iterator[Draft]:
+    """L-029: as-override keeps the path's length and strip shortens it, so that one of two NVAs wins alone (R101)."""
+    network = design.network
+    for rs in network.route_servers.values():
+        nvas = [nva for peer in rs.peers if (nva := network.nvas.get(peer.name)) is not None]
+        overriding = [nva.name for nva in nvas if applies(nva.as_override, rs.name, route_server=True)]
+        stripping = [nva.name for nva in nvas if nva.name not in overriding and applies(nva.as_strip, rs.name, route_server=True)]
+        for name in stripping if overriding else ():
+            yield Draft(
+                on=name,
+                message=f"paths of {name} at {rs.name} are shorter than those of {overriding[0]}, which overrides where it strips: active and passive, not both active",
+                remedy="use the same technique at both",
+                rule="R101",
+                where=nva_place(name),
+            )
+
+
+def transit_through_the_spoke(design: Design) -> Iterator[Draft]:
+    """L-053: one hub's routes come to the other hub's NVA through the spoke's route server, and it would offer them to its own (R171, R172).
+
+    It shows only once that NVA has lost its own way, so what counts is whether its export would let them pass.
+    """
+    facts = design.facts
+    if facts is None:
+        return
+    for nva in design.network.nvas.values():
+        servers = servers_of(design, nva.name)
+        for spoke_rs in servers if len(servers) > 1 else ():
+            for rs in (name for name in servers if name != spoke_rs):
+                if foreign := _would_pass(design, facts, nva.name, spoke_rs, rs):
+                    yield Draft(
+                        on=nva.name,
+                        message=f"{nva.name} would tell {rs} what other NVAs tell {spoke_rs} ({listed(foreign)}): transit between hubs, and a loop",
+                        remedy=f"let {nva.name} export to {rs} only prefixes of the spoke",
+                        rule="R171, R172",
+                        where=nva_place(nva.name),
+                    )
+
+
+def _would_pass(design: Design, facts: Facts, nva: str, source: str, target: str) -> list[Prefix]:
+    """Routes of other NVAs that this one hears from `source` and that its export toward `target` does not refuse."""
+    config = design.plan.speakers[nva].config
+    space = own_space(design.network, design.network.route_servers[target].virtual_network)
+    exports = next((config.peers[mine].policy.export for mine in config.peers if base_name(mine) == target), None)
+    if exports is None or not any(facts.pairs(target, nva)):
+        return []
+    passing = []
+    for instance, peer in facts.pairs(source, nva):
+        tags = config.peers[instance].policy.tags
+        for route in facts.received(peer, instance):
+            best = facts.candidates(instance, Prefix(*route.prefix))[:1]
+            if not best or "class:nva" not in best[0].tags or facts.source(instance, best[0]) == nva:
+                continue
+            if not covered(Prefix(*route.prefix), space) and all(
+                _permits(stage, Prefix(*route.prefix), tags, route.communities) for stage in exports
+            ):
+                passing.append(Prefix(*route.prefix))
+    return passing
+
+
+def _permits(stage: Policy, prefix: Prefix, tags: tuple[str, ...], communities: list[str]) -> bool:
+    """Whether a stage lets a route pass, as far as prefix, source and communities decide; criteria on paths count as unmatched."""
+    for term in stage:
+        match = {key: value if isinstance(value, list | tuple) else [value] for key, value in term.match.items()}
+        tests = {
+            "prefix_equals": lambda values: str(prefix) in values,
+            "prefix_within": lambda values: covered(prefix, [Prefix.parse(v) for v in values]),
+            "from": lambda values: any(tag in values for tag in tags),
+            "community_any": lambda values: any(c in values for c in communities),
+            "community_all": lambda values: all(v in communities for v in values),
+        }
+        if all(key in tests and tests[key](values) for key, values in match.items()):
+            if term.then == "reject":
+                return False
+            if term.then == "accept":
+                return True
+    return True

@@ -1,0 +1,190 @@
+"""The effective route of a NIC or of GatewaySubnet: who programmed it, what it won over, or what kept it away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from dualhome.check.facts import Facts
+from dualhome.explain.absence import absent_story
+from dualhome.explain.search import refusals
+from dualhome.explain.story import Remedy, Step, Story
+from dualhome.explain.tale import steps, way
+from dualhome.forwarding.effective import EffectiveRoute, effective_routes, select
+from dualhome.forwarding.world import Programmed
+from dualhome.model import GATEWAY_SUBNET, Network, base_name
+from dualhome.net import Prefix
+
+MOST_BRANCHES = 8
+BGP = "VirtualNetworkGateway"
+
+
+def nic_story(facts: Facts, nic: str, prefix: Prefix) -> Story:
+    """Why this next hop, or why none."""
+    rows = [row for row in effective_routes(facts.engine, nic) if row.prefix == prefix]
+    active = next((row for row in rows if row.state == "Active"), None)
+    if active is None:
+        return absent(facts, nic, prefix)
+    hops = " and ".join(map(str, active.next_hops))
+    beaten = tuple(_beaten(facts, nic, prefix, active, rows))
+    question = f"Why does {nic} have {prefix}?"
+    if active.source != BGP:
+        kind = f"the user-defined route of {active.via}" if active.source == "User" else "a system route"
+        answer = f"{nic} sends packets for {prefix} to {active.next_hop_type}{' ' + hops if hops else ''}: {kind}"
+        step = Step(node=nic, what="selected", text=answer, rule=active.rule, after=_row(active))
+        return Story(question=question, answer=answer, steps=(step, *beaten))
+    tale, announcers = _programmed(facts, active.via, prefix)
+    tells = "tell" if len(announcers) > 1 else "tells"
+    by = f"{active.via} programs what {' and '.join(announcers)} {tells} it" if announcers else f"{active.via} programs it"
+    if active.next_hop_type == "None":
+        text = f"{nic} drops packets for {prefix}: the next hop that {active.via} programs is in no virtual network that is its own or peered with it"
+        remedy = Remedy(text=f"peer {_home(facts.engine.network, nic)[0]} with the virtual network of the next hop")
+        last = Step(node=nic, what="selected", text=text, rule="R43", after=_row(active))
+        return Story(question=question, answer=f"{text} (R43)", steps=tale, refusals=(last,), remedy=remedy)
+    text = f"{nic} sends packets for {prefix} to {hops or active.next_hop_type}"
+    last = Step(node=nic, what="programmed", text=f"{text}: {by}", rule=active.rule, after=_row(active))
+    speaker = next((name for name in _instances(facts, active.via) if facts.candidates(name, prefix)), None)
+    refused = refusals(facts, prefix, speaker) if speaker else []
+    return Story(
+        question=question,
+        answer=f"{text}: {by}",
+        steps=(*tale, last, *beaten),
+        refusals=tuple(stop.step for stop in refused),
+        remedy=next((stop.remedy for stop in refused if stop.remedy is not None), None),
+    )
+
+
+def _instances(facts: Facts, owner: str) -> list[str]:
+    return [name for name in facts.plan.speakers if base_name(name) == base_name(owner) and facts.has(name)]
+
+
+def _programmed(facts: Facts, by: str, prefix: Prefix) -> tuple[tuple[Step, ...], list[str]]:
+    """The tale of each way that its route server or gateway uses, and from whom it has them."""
+    speaker = next((name for name in _instances(facts, by) if facts.candidates(name, prefix)), None)
+    if speaker is None:
+        return (), []
+    told: list[Step] = []
+    announcers: list[str] = []
+    for route in [r for r in facts.candidates(speaker, prefix) if r.multipath]:
+        source = base_name(facts.source(speaker, route) or speaker)
+        if source in announcers or len(announcers) >= MOST_BRANCHES:
+            continue
+        announcers.append(source)
+        told += [step for step in steps(facts, way(facts, speaker, prefix, route), prefix) if step not in told]
+    return tuple(told), announcers
+
+
+def _beaten(facts: Facts, nic: str, prefix: Prefix, active: EffectiveRoute, rows: list[EffectiveRoute]) -> Iterator[Step]:
+    """What has the same prefix and lost."""
+    for row in rows:
+        if row is not active:
+            text = f"{row.source} {row.next_hop_type} is Invalid: the {active.source} route of the same prefix goes first"
+            yield Step(node=nic, what="lost", text=text, rule=row.rule or "R56", after=_row(row))
+    if active.source != BGP and not any(row.source == BGP for row in rows):
+        for programmed in _offers(facts, nic, prefix):
+            rule = "R56" if active.source == "Default" else "R60"
+            text = f"{programmed.by} has {prefix} for it too, to {' and '.join(map(str, programmed.next_hops))}; the {active.source} route wins"
+            yield Step(node=nic, what="lost", text=text, rule=rule)
+
+
+def _home(network: Network, nic: str) -> tuple[str, str | None]:
+    """Its virtual network and the route table of its subnet."""
+    base = base_name(nic)
+    if base in network.gateways:
+        virtual_network = network.gateways[base].virtual_network
+        subnet = network.virtual_networks[virtual_network].subnets.get(GATEWAY_SUBNET)
+        return virtual_network, subnet.route_table if subnet else None
+    found = next(each for each in network.nics() if each.name == nic)
+    return found.virtual_network, network.subnet(found.subnet).route_table
+
+
+def _offers(facts: Facts, nic: str, prefix: Prefix) -> Iterator[Programmed]:
+    """What its own virtual network and its transit hub would program for the prefix."""
+    network = facts.engine.network
+    home, _ = _home(network, nic)
+    hub = network.transit_hub(home)
+    part = None if base_name(nic) in network.gateways else nic
+    for place in (home, hub) if hub else (home,):
+        programmed = facts.engine.programmed(place, part).get(prefix)
+        if programmed is not None:
+            yield programmed
+
+
+def absent(facts: Facts, nic: str, prefix: Prefix) -> Story:
+    """What kept the route from the NIC: the subnet, a system route, the missing transit pair, or something before."""
+    engine, network = facts.engine, facts.engine.network
+    question = f"Why does {nic} not have {prefix}?"
+    home, table = _home(network, nic)
+    rows = effective_routes(engine, nic)
+    used = select(rows, prefix.address(0))
+    instead = f"it uses {used.prefix} ({used.next_hop_type}) instead" if used is not None else "nothing else covers it there"
+    offered = next(_offers(facts, nic, prefix), None)
+    if offered is not None:
+        reason, rule, remedy = _hidden(network, nic, prefix, table, rows)
+        tale, _ = _programmed(facts, offered.by, prefix)
+        step = Step(node=nic, what="absent", text=f"{offered.by} has {prefix} for {nic}, but {reason}; {instead}", rule=rule)
+        answer = f"{nic} has no route {prefix}: {reason}" + (f" ({rule})" if rule else "") + f"; {instead}"
+        return Story(question=question, answer=answer, steps=tale, refusals=(step,), remedy=remedy)
+    wanted = _programmers(facts, home) or _programmers(facts, network.transit_hub(home) or "")
+    if not wanted and (story := _no_transit(facts, question, nic, home, prefix)):
+        return story
+    told = absent_story(facts, question, nic, prefix, wanted)
+    return replace(told, answer=f"{told.answer}; {instead}")
+
+
+def _hidden(
+    network: Network, nic: str, prefix: Prefix, table: str | None, rows: tuple[EffectiveRoute, ...]
+) -> tuple[str, str, Remedy | None]:
+    """Why a programmed route is not among the effective ones: reason, rule, remedy."""
+    if table is not None and network.route_tables[table].disable_bgp_route_propagation:
+        change = {"route_tables": {table: {"disable_bgp_route_propagation": False}}}
+        return (
+            f"route table {table} disables propagation to its subnet",
+            "R63",
+            Remedy(text=f"enable propagation in {table}", change=change),
+        )
+    system = next(
+        (r for r in rows if r.next_hop_type in ("VnetLocal", "VNetPeering", "VNetGlobalPeering") and r.prefix.covers(prefix)), None
+    )
+    if system is not None:
+        remedy = Remedy(text="only a user-defined route goes before the system's")
+        return f"it lies in {system.prefix}, whose system route ({system.next_hop_type}) goes before BGP", "R56", remedy
+    if base_name(nic) in network.gateways:
+        return "a gateway takes no default route from a route server", "R68", None
+    return "it is not programmed there", "", None
+
+
+def _programmers(facts: Facts, virtual_network: str) -> tuple[str, ...]:
+    """The speakers that program its NICs: its route server's instances, else its gateways'."""
+    network = facts.engine.network
+    rs = network.route_server_of(virtual_network)
+    owners = (rs.name,) if rs is not None else tuple(g.name for g in network.gateways_of(virtual_network))
+    return tuple(name for name in facts.plan.speakers if base_name(name) in owners and facts.has(name))
+
+
+def _no_transit(facts: Facts, question: str, nic: str, home: str, prefix: Prefix) -> Story | None:
+    """A peered virtual network has it, and no transit pair brings it here (R34, R35)."""
+    network = facts.engine.network
+    for peering in network.connected(home):
+        for name in _programmers(facts, peering.remote):
+            if not facts.candidates(name, prefix):
+                continue
+            hub = peering.remote
+            text = f"{name} has {prefix}, but the peering of {home} with {hub} has no transit pair, so nothing is programmed here"
+            change = {"peerings": {f"{hub}->{home}": {"allow_gateway_transit": True}, f"{home}->{hub}": {"use_remote_gateways": True}}}
+            remedy = Remedy(text=f"set allow_gateway_transit at {hub}->{home} and use_remote_gateways at {home}->{hub}", change=change)
+            tale, _ = _programmed(facts, base_name(name), prefix)
+            step = Step(node=nic, what="absent", text=text, rule="R34")
+            answer = f"{nic} has no route {prefix}: {text} (R34, R35)"
+            return Story(question=question, answer=answer, steps=tale, refusals=(step,), remedy=remedy)
+    return None
+
+
+def _row(row: EffectiveRoute) -> dict[str, object]:
+    return {
+        "prefix": str(row.prefix),
+        "source": row.source,
+        "state": row.state,
+        "next_hop_type": row.next_hop_type,
+        "next_hops": [str(hop) for hop in row.next_hops],
+    }

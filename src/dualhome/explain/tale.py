@@ -1,0 +1,127 @@
+"""The way that a route took from who announced it to a speaker that holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from dualhome.check.facts import Facts
+from dualhome.explain.story import Step
+from dualhome.net import Prefix
+
+if TYPE_CHECKING:
+    from dualhome._core import Route
+
+MOST_HOPS = 32
+ROUND_RULES = {"preference": "R107", "as-path": "R106", "preference-tie": "D12", "weight": "R137", "next-hop": "R74"}
+SHOWN = ("as_path", "next_hop", "communities", "local_preference", "med")
+
+
+def way(facts: Facts, speaker: str, prefix: Prefix, first: Route | None = None) -> list[tuple[str, Route]]:
+    """Speakers from the origin to this one, each with the route it uses; `first` is the one to follow here in place of the best."""
+    stations: list[tuple[str, Route]] = []
+    at: str | None = speaker
+    route = first
+    while at is not None and facts.has(at) and at not in {name for name, _ in stations} and len(stations) < MOST_HOPS:
+        route = route or best(facts, at, prefix)
+        if route is None:
+            break
+        stations.append((at, route))
+        at, route = facts.source(at, route), None
+    return stations[::-1]
+
+
+def best(facts: Facts, speaker: str, prefix: Prefix) -> Route | None:
+    """The best route of its Loc-RIB."""
+    return next((route for route in facts.candidates(speaker, prefix) if route.best), None)
+
+
+def steps(facts: Facts, stations: list[tuple[str, Route]], prefix: Prefix) -> Iterator[Step]:
+    """A tale of the way: origination, then for each hop what was changed on export, how it was received, what else was there and lost."""
+    for index, (name, route) in enumerate(stations):
+        if route.peer < 0:
+            yield _origination(facts, name, route, prefix)
+        else:
+            sender = facts.source(name, route) or "a speaker outside the file"
+            yield from _export(facts, sender, name, prefix)
+            yield _import(facts, sender, name, route, prefix)
+        yield from _losers(facts, name, prefix, last=index == len(stations) - 1)
+
+
+def _origination(facts: Facts, name: str, route: Route, prefix: Prefix) -> Step:
+    tags = route.tags
+    if "transit" in tags:
+        text, rule = f"{name} announces {prefix}, of a virtual network with a transit pair", "R34"
+    elif "vnet" in tags:
+        text, rule = f"{name} announces {prefix}, of its own virtual network", "R1"
+    elif "static" in tags:
+        behind = next((tag.removeprefix("static:") for tag in tags if tag.startswith("static:")), "a connection")
+        text, rule = f"{name} is told by its connection that {prefix} lies behind {behind}", "R49"
+    elif "summary" in tags:
+        text, rule = f"{name} announces {prefix}, a summary", "R148"
+    else:
+        text, rule = f"{name} announces {prefix}" + (f" with AS path {route.as_path}" if route.as_path else ""), ""
+    return Step(node=name, what="originated", text=text, rule=rule, after=attributes(route))
+
+
+def _export(facts: Facts, sender: str, receiver: str, prefix: Prefix) -> Iterator[Step]:
+    """What the sender's rules and settings made of the route for this peer; nothing where only the ASN and next hop changed."""
+    if not facts.has(sender) or receiver not in facts.plan.speakers[sender].config.peers:
+        return
+    for judgement in facts.exports(sender, receiver, prefix):
+        if judgement.effect == "change" and judgement.term:
+            text = f"{sender} changes it for {receiver}: {judgement.term}{_difference(judgement.before, judgement.after)}"
+            yield Step(node=sender, what="advertised", text=text, rule=judgement.rule, before=judgement.before, after=judgement.after)
+
+
+def _import(facts: Facts, sender: str, receiver: str, route: Route, prefix: Prefix) -> Step:
+    told = facts.received(receiver, sender, prefix)
+    raw = told[0] if told else route
+    text = f"{receiver} learns it from {sender} with AS path {raw.as_path or '(empty)'} and next hop {raw.next_hop}"
+    changes = [j for j in facts.imports(receiver, sender, prefix) if j.effect == "change"]
+    if changes:
+        text += "; its rules change it: " + ", ".join(f"{j.term or j.step}{_difference(j.before, j.after)}" for j in changes)
+    rule = next((j.rule for j in changes if j.rule), "")
+    return Step(node=receiver, what="received", text=text, rule=rule, before=attributes(raw), after=attributes(route))
+
+
+def _losers(facts: Facts, name: str, prefix: Prefix, *, last: bool) -> Iterator[Step]:
+    """Other candidates and the round that each lost in; on the way only those that lost before the tie-breakers, at its end all."""
+    for route in facts.candidates(name, prefix):
+        if route.best or (route.multipath and not last):
+            continue
+        sender = facts.source(name, route) or "itself"
+        if route.multipath:
+            text = f"{name} holds the one from {sender} as its equal, and uses both ({route.as_path or 'no AS path'}, next hop {route.next_hop})"
+            yield Step(node=name, what="chosen", text=text, rule="R106", after=attributes(route))
+        else:
+            text = f"{name} has it from {sender} as well (AS path {route.as_path or 'empty'}, next hop {route.next_hop}), which lost in round {route.lost_in}"
+            yield Step(node=name, what="lost", text=text, rule=ROUND_RULES.get(route.lost_in or "", ""), after=attributes(route))
+
+
+def _difference(before: object, after: object) -> str:
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return ""
+    changed = [
+        f"{key.replace('_', ' ')} {_word(before.get(key))} becomes {_word(after.get(key))}"
+        for key in SHOWN
+        if before.get(key) != after.get(key)
+    ]
+    return f" ({', '.join(changed)})" if changed else ""
+
+
+def _word(value: object) -> str:
+    if isinstance(value, list):
+        return " ".join(map(str, value)) or "none"
+    return str(value) if value not in (None, "") else "none"
+
+
+def attributes(route: Route) -> dict[str, object]:
+    """Of a route, as steps show them."""
+    return {
+        "as_path": route.as_path,
+        "next_hop": route.next_hop,
+        "communities": list(route.communities),
+        "local_preference": route.local_preference,
+        "med": route.med,
+    }
