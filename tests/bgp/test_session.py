@@ -20,6 +20,7 @@ from dualhome.bgp.session import (
     ConnectFailed,
     Deliver,
     Down,
+    Event,
     ManualStart,
     ManualStop,
     Notified,
@@ -102,9 +103,9 @@ def confirming(config: SessionConfig = CONFIG, **changes: object) -> Session:
     return session
 
 
-def established(config: SessionConfig = CONFIG, now: Instant = at(0), **changes: object) -> Session:
+def established(config: SessionConfig = CONFIG, **changes: object) -> Session:
     session = confirming(config, **changes)
-    session.handle(Received(1, KEEPALIVE), now)
+    session.handle(Received(1, KEEPALIVE), at(0))
     assert session.state is State.ESTABLISHED
     return session
 
@@ -189,9 +190,9 @@ def test_what_is_ignored_changes_no_state() -> None:
         (State.ESTABLISHED, Closed(9), [], State.ESTABLISHED),
     ],
 )
-def test_an_event_in_a_state(state: State, event: object, actions: list[str], target: State) -> None:
+def test_an_event_in_a_state(state: State, event: Event, actions: list[str], target: State) -> None:
     session = in_state(state)
-    assert shown(session.handle(event, at(1))) == actions  # type: ignore[arg-type]
+    assert shown(session.handle(event, at(1))) == actions
     assert session.state is target
 
 
@@ -436,8 +437,8 @@ def test_of_two_transports_that_of_the_higher_identifier_stays(router_id: str, s
     """RFC 4271 section 6.8; the peer is 10.0.0.2. The two OPENs may come in any order."""
     for order in permutations((1, 2)):
         session = both_transports(router_id)
-        words = [shown(session.handle(Received(transport, peer_open()), at(1))) for transport in order]
-        assert sorted(sum(words, [])) == sorted([f"NOTIFICATION 6/7 on {goes}", f"close {goes}", f"KEEPALIVE on {stays}"])
+        words = [word for transport in order for word in shown(session.handle(Received(transport, peer_open()), at(1)))]
+        assert sorted(words) == sorted([f"NOTIFICATION 6/7 on {goes}", f"close {goes}", f"KEEPALIVE on {stays}"])
         assert session.state is State.OPEN_CONFIRM
         assert shown(session.handle(Received(stays, KEEPALIVE), at(1))) == [f"up on {stays}"]
 
@@ -503,9 +504,9 @@ def test_two_sessions_agree_on_one_transport_in_every_interleaving() -> None:
         queues: dict[tuple[str, int], list[bytes]] = {(end, transport): [] for end in ("near", "far") for transport in (1, 2)}
         ends = {"near": near, "far": far}
 
-        def play(end: str, event: object) -> None:
+        def play(end: str, event: Event) -> None:
             other = "far" if end == "near" else "near"
-            for action in ends[end].handle(event, at(1)):  # type: ignore[arg-type]  # noqa: B023
+            for action in ends[end].handle(event, at(1)):  # noqa: B023
                 match action:
                     case Send(transport, data):
                         queues[other, transport].append(data)  # noqa: B023
@@ -589,7 +590,7 @@ def test_the_same_events_and_times_give_the_same_actions() -> None:
     def run(seed: int) -> list[str]:
         chance, session = random.Random(seed), Session(CONFIG, random.Random(seed))
         trace, now = [], 0
-        events = [
+        events: list[Event | None] = [
             ManualStart(), Connected(1), Accepted(2), ConnectFailed(), Received(1, peer_open()), Received(2, peer_open()), Received(2, KEEPALIVE),
             Received(1, KEEPALIVE), Received(2, EMPTY_UPDATE), Closed(1), Closed(2), ManualStop(), None,
         ]  # fmt: skip
@@ -606,11 +607,10 @@ def test_noise_never_breaks_a_session() -> None:
     """Any events in any order, any bytes: a session has no transport that it doesn't time, and never more than three."""
     for seed in range(200):
         chance = random.Random(seed)
-        session, now, next_transport = Session(CONFIG), 0, 0
-        for _ in range(100):
+        session, now = Session(CONFIG), 0
+        for next_transport in range(100):
             now += chance.randrange(100)
             known = chance.choice([*session.links, 999])
-            next_transport += 1
             event = chance.choice([
                 ManualStart(), Connected(next_transport), Accepted(next_transport), ConnectFailed(), Closed(known), None, None,
                 Received(known, peer_open()), Received(known, KEEPALIVE), Received(known, chance.randbytes(30)),
