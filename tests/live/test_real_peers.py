@@ -9,13 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.live.daemons import Bird, Frr, missing_bird, missing_frr
-from tests.live.driver import Driver
 
 from dualhome.bgp.config import IPV4_UNICAST, IPV6_UNICAST, OriginConfig, PeerConfig, SessionConfig, SpeakerConfig
 from dualhome.bgp.policy import PeerPolicy, Term
 from dualhome.bgp.speaker import Speaker
 from dualhome.net import Address, Prefix
+from tests.live.daemons import Bird, Frr, missing_bird, missing_frr
+from tests.live.driver import Driver
 
 pytestmark = pytest.mark.live
 frr_is_here = pytest.mark.skipif(bool(missing_frr()), reason=missing_frr())
