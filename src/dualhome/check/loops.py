@@ -13,6 +13,8 @@ from dualhome.net import Prefix, covered
 from dualhome.plan.azure import own_space
 from dualhome.plan.routers import applies
 
+ANYTHING = Prefix.parse("192.0.2.0/24")  # where a policy is asked about the source of a route alone
+
 
 def listed(prefixes: list[Prefix], most: int = 3) -> str:
     """The first few, in order."""
@@ -147,7 +149,7 @@ def transit_through_the_spoke(design: Design) -> Iterator[Draft]:
 
 
 def _would_pass(design: Design, facts: Facts, nva: str, source: str, target: str) -> list[Prefix]:
-    """Routes of other NVAs that this one hears from `source` and that its export toward `target` does not refuse."""
+    """Routes of other NVAs that `source` may relay to this one and that its export toward `target` does not refuse."""
     config = design.plan.speakers[nva].config
     space = own_space(design.network, design.network.route_servers[target].virtual_network)
     exports = next((config.peers[mine].policy.export for mine in config.peers if base_name(mine) == target), None)
@@ -155,15 +157,21 @@ def _would_pass(design: Design, facts: Facts, nva: str, source: str, target: str
         return []
     passing = []
     for instance, peer in facts.pairs(source, nva):
-        tags = config.peers[instance].policy.tags
-        for route in facts.received(peer, instance):
-            best = facts.candidates(instance, Prefix(*route.prefix))[:1]
-            if not best or "class:nva" not in best[0].tags or facts.source(instance, best[0]) == nva:
+        told = design.plan.speakers[instance].config
+        relay = told.peers[peer].policy.export
+        others = {
+            name: each.policy.tags
+            for name, each in told.peers.items()
+            if name in design.network.nvas and name != nva and all(_permits(stage, ANYTHING, each.policy.tags, []) for stage in relay)
+        }
+        for route in facts.engine.speakers[instance].rib.candidates() if others else ():
+            prefix, sender = Prefix(*route.prefix), facts.source(instance, route)
+            if sender not in others or covered(prefix, space):
                 continue
-            if not covered(Prefix(*route.prefix), space) and all(
-                _permits(stage, Prefix(*route.prefix), tags, route.communities) for stage in exports
+            if all(_permits(stage, prefix, others[sender], route.communities) for stage in relay) and all(
+                _permits(stage, prefix, config.peers[instance].policy.tags, route.communities) for stage in exports
             ):
-                passing.append(Prefix(*route.prefix))
+                passing.append(prefix)
     return passing
 
 
