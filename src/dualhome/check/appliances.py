@@ -8,7 +8,7 @@ from dualhome.check.finding import Design, Draft
 from dualhome.check.loops import listed
 from dualhome.check.servers import nva_place
 from dualhome.forwarding.effective import EffectiveRoute
-from dualhome.model import Nic, Router
+from dualhome.model import Nic, Router, base_name
 from dualhome.net import DEFAULT_V4, Address, Prefix
 from dualhome.plan import Carrier
 
@@ -142,7 +142,8 @@ def no_ip_forwarding(design: Design) -> Iterator[Draft]:
             wanted |= {nva.nics[0].address: f"load balancer {lb.name}" for nva in backends}
     for rs in network.route_servers.values():
         for nva in (network.nvas[p.name] for p in rs.peers if p.name in network.nvas):
-            others = [s for s in design.plan.sessions if nva.name in s.ends and not any(e.startswith(f"{rs.name}#") for e in s.ends)]
+            speaker = design.plan.speakers.get(nva.name)
+            others = [peer for peer in speaker.config.peers if base_name(peer) != rs.name] if speaker is not None else []
             if (nva.originates or others) and rs.name not in nva.next_hop:
                 wanted.setdefault(nva.nics[0].address, rs.name)
     for nva in network.nvas.values():

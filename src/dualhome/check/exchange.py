@@ -22,7 +22,8 @@ def own_prefix_announced(design: Design) -> Iterator[Draft]:
     network, facts = design.network, design.facts
     for nva in network.nvas.values():
         for rs in (network.route_servers[name] for name in servers_of(design, nva.name)):
-            inside = [o.prefix for o in nva.originates if covered(o.prefix, own_space(network, rs.virtual_network))]
+            space = own_space(network, rs.virtual_network) if nva.originates else ()
+            inside = [o.prefix for o in nva.originates if covered(o.prefix, space)]
             if facts is not None and inside:
                 refused = {
                     Prefix(*r.prefix)

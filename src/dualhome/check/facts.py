@@ -105,6 +105,9 @@ class Facts:
         self.engine = engine
         self.plan = engine.plan
         self._names: dict[str, dict[int, str]] = {}
+        self._instances: dict[str, list[str]] = {}
+        for name in self.plan.speakers:
+            self._instances.setdefault(base_name(name), []).append(name)
 
     def has(self, speaker: str) -> bool:
         """Whether the engine runs a speaker of this full name."""
@@ -168,7 +171,7 @@ class Facts:
 
     def pairs(self, owner: str, peer_owner: str) -> Iterator[tuple[str, str]]:
         """Established sessions between the instances of two objects."""
-        for name in (n for n in self.plan.speakers if base_name(n) == owner and self.has(n)):
+        for name in (n for n in self._instances.get(owner, ()) if self.has(n)):
             for peer in self.peers(name):
                 if base_name(peer) == peer_owner and self.established(name, peer):
                     yield name, peer

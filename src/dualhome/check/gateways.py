@@ -95,13 +95,13 @@ def spoke_past_the_nva(design: Design) -> Iterator[Draft]:
     network = design.network
     for gateway in network.gateways.values():
         hub, rs = gateway.virtual_network, network.route_server_of(gateway.virtual_network)
+        beside = {p.remote for p in network.connected(hub)} - {hub, *network.transit_spokes(hub)}
         for peer in rs.peers if rs else ():
             for other in (name for name in servers_of(design, peer.name) if rs and name != rs.name):
                 home = network.route_servers[other].virtual_network
-                for spoke in (home, *network.transit_spokes(home)):
+                for spoke in (name for name in (home, *network.transit_spokes(home)) if name in beside):
                     bare = [p for p in network.virtual_networks[spoke].address_space if not _steered(network, hub, p)]
-                    joined = any(p.remote == spoke for p in network.connected(hub))
-                    if spoke != hub and bare and joined and spoke not in network.transit_spokes(hub):
+                    if bare:
                         yield Draft(
                             on=gateway.name,
                             message=f"{gateway.name} sends packets for {spoke} ({bare[0]}) over the peering, past {peer.name}, which their answers cross",

@@ -137,8 +137,9 @@ def transit_through_the_spoke(design: Design) -> Iterator[Draft]:
     for nva in design.network.nvas.values():
         servers = servers_of(design, nva.name)
         for spoke_rs in servers if len(servers) > 1 else ():
-            for rs in (name for name in servers if name != spoke_rs):
-                if foreign := _would_pass(design, facts, nva.name, spoke_rs, rs):
+            relayed = _relayed(design, facts, nva.name, spoke_rs)
+            for rs in (name for name in servers if relayed and name != spoke_rs):
+                if foreign := _passing(design, facts, nva.name, rs, relayed):
                     yield Draft(
                         on=nva.name,
                         message=f"{nva.name} would tell {rs} what other NVAs tell {spoke_rs} ({listed(foreign)}): transit between hubs, and a loop",
@@ -148,17 +149,13 @@ def transit_through_the_spoke(design: Design) -> Iterator[Draft]:
                     )
 
 
-def _would_pass(design: Design, facts: Facts, nva: str, source: str, target: str) -> list[Prefix]:
-    """Routes of other NVAs that `source` may relay to this one and that its export toward `target` does not refuse."""
-    config = design.plan.speakers[nva].config
-    space = own_space(design.network, design.network.route_servers[target].virtual_network)
-    exports = next((config.peers[mine].policy.export for mine in config.peers if base_name(mine) == target), None)
-    if exports is None or not any(facts.pairs(target, nva)):
-        return []
-    passing = []
+def _relayed(design: Design, facts: Facts, nva: str, source: str) -> list[tuple[Prefix, tuple[str, ...], list[str]]]:
+    """Routes of other NVAs that a route server may relay to this one: prefix, tags that they have here, communities."""
+    found = []
     for instance, peer in facts.pairs(source, nva):
         told = design.plan.speakers[instance].config
         relay = told.peers[peer].policy.export
+        tags = design.plan.speakers[nva].config.peers[instance].policy.tags
         others = {
             name: each.policy.tags
             for name, each in told.peers.items()
@@ -166,13 +163,19 @@ def _would_pass(design: Design, facts: Facts, nva: str, source: str, target: str
         }
         for route in facts.engine.speakers[instance].rib.candidates() if others else ():
             prefix, sender = Prefix(*route.prefix), facts.source(instance, route)
-            if sender not in others or covered(prefix, space):
-                continue
-            if all(_permits(stage, prefix, others[sender], route.communities) for stage in relay) and all(
-                _permits(stage, prefix, config.peers[instance].policy.tags, route.communities) for stage in exports
-            ):
-                passing.append(prefix)
-    return passing
+            if sender in others and all(_permits(stage, prefix, others[sender], route.communities) for stage in relay):
+                found.append((prefix, tags, route.communities))
+    return found
+
+
+def _passing(design: Design, facts: Facts, nva: str, target: str, routes: list[tuple[Prefix, tuple[str, ...], list[str]]]) -> list[Prefix]:
+    """Those that the NVA's export toward a route server does not refuse, and that are not in that one's own space."""
+    config = design.plan.speakers[nva].config
+    exports = next((config.peers[mine].policy.export for mine in config.peers if base_name(mine) == target), None)
+    if exports is None or not any(facts.pairs(target, nva)):
+        return []
+    space = own_space(design.network, design.network.route_servers[target].virtual_network)
+    return [p for p, tags, words in routes if not covered(p, space) and all(_permits(stage, p, tags, words) for stage in exports)]
 
 
 def _permits(stage: Policy, prefix: Prefix, tags: tuple[str, ...], communities: list[str]) -> bool:
