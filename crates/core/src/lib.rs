@@ -4,5 +4,8 @@
 #![forbid(unsafe_code)]
 
 pub mod attributes;
+pub mod policy;
 pub mod prefix;
+pub mod rib;
+pub mod trie;
 pub mod wire;

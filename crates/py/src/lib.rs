@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use pyo3::exceptions::PyAssertionError;
 use pyo3::prelude::*;
 
+mod rib;
 mod wire;
 
 /// Do the work without holding Python. A panic is our bug: it becomes an AssertionError and goes no further.
@@ -21,5 +22,6 @@ pub(crate) fn run<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> P
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     wire::register(module)?;
+    rib::register(module)?;
     Ok(())
 }

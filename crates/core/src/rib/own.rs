@@ -1,0 +1,96 @@
+//! Routes of the speaker's own.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::loc::{OURSELVES, Path, Source};
+use super::{RequestError, Rib};
+use crate::attributes::{Attributes, Origin, parse_large_community, sequence};
+use crate::policy::RouteClass;
+use crate::policy::parse::{DEFAULT_WEIGHT, communities};
+use crate::prefix::Prefix;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawOrigination {
+    #[serde(default)]
+    as_path: Vec<u32>,
+    next_hop: IpAddr,
+    #[serde(default)]
+    origin: Option<String>,
+    #[serde(default)]
+    med: Option<u32>,
+    #[serde(default)]
+    local_preference: Option<u32>,
+    #[serde(default)]
+    weight: Option<u32>,
+    #[serde(default)]
+    communities: Vec<String>,
+    #[serde(default)]
+    large_communities: Vec<String>,
+    #[serde(default)]
+    tags: Vec<String>,
+}
+
+impl Rib {
+    /// Put in a route of our own, instead of a former one; the tag "self" is among its tags, given or not.
+    pub fn originate(&mut self, prefix: Prefix, text: &str) -> Result<(), RequestError> {
+        let wrong = |what: String| RequestError(format!("route {prefix}: {what}"));
+        let raw: RawOrigination = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
+        let mut attributes = Attributes {
+            as_path: sequence(&raw.as_path),
+            med: raw.med,
+            local_preference: raw.local_preference,
+            communities: communities(raw.communities).map_err(wrong)?,
+            ..Attributes::new(raw.next_hop)
+        };
+        if let Some(origin) = raw.origin {
+            attributes.origin = Origin::parse(&origin).ok_or_else(|| wrong(format!("'{origin}' is no origin")))?;
+        }
+        for text in raw.large_communities {
+            let community = parse_large_community(&text).ok_or_else(|| wrong(format!("'{text}' is no large community")))?;
+            attributes.large_communities.push(community);
+        }
+        attributes.normalize();
+        let mut tags: Vec<u32> = raw.tags.iter().map(|tag| self.tags.number(tag)).collect();
+        let own = self.tags.number("self");
+        if !tags.contains(&own) {
+            tags.insert(0, own);
+        }
+        let path = Path {
+            source: self.own_source(tags),
+            attributes: self.interner.intern(attributes),
+            weight: raw.weight.unwrap_or(DEFAULT_WEIGHT),
+        };
+        self.loc.set(prefix, OURSELVES, Some(path));
+        Ok(())
+    }
+
+    /// Take away a route of our own.
+    pub fn withdraw(&mut self, prefix: Prefix) {
+        self.loc.set(prefix, OURSELVES, None);
+    }
+
+    fn own_source(&mut self, tags: Vec<u32>) -> Arc<Source> {
+        if self.own_sources.len() > 1024 {
+            self.own_sources.retain(|_, source| Arc::strong_count(source) > 1);
+        }
+        let us = self.us;
+        let source = self.own_sources.entry(tags).or_insert_with_key(|tags| {
+            Arc::new(Source {
+                peer: OURSELVES,
+                asn: us.asn,
+                ebgp: false,
+                client: false,
+                usable: true,
+                class: RouteClass::Other,
+                address: None,
+                router_id: us.router_id,
+                tags: tags.clone(),
+            })
+        });
+        Arc::clone(source)
+    }
+}

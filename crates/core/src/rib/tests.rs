@@ -1,0 +1,121 @@
+//! What Python's tests can't reach easily: bytes of any kind, and a log that is too long. The rest is in `tests/bgp/test_rib.py`.
+
+use std::net::Ipv4Addr;
+
+use proptest::prelude::*;
+
+use super::Rib;
+use super::decision::Decision;
+use crate::attributes::{Attributes, sequence};
+use crate::prefix::Prefix;
+use crate::wire::{EncodeOptions, ParseOptions, Updates, encode_update_runs, encode_withdrawals};
+
+const OPTIONS: EncodeOptions = EncodeOptions {
+    four_octet: true,
+    max_message: 4096,
+    ebgp: true,
+};
+
+fn speaker(peers: u32) -> Rib {
+    let decision = Decision::new(&["next-hop", "as-path", "|", "peer"], "ASPath", 8).unwrap();
+    let mut rib = Rib::new(65000, Ipv4Addr::new(1, 1, 1, 1), None, decision);
+    for n in 0..peers {
+        let config = format!(
+            r#"{{"name": "p{n}", "asn": {}, "ebgp": true, "local_address": "10.0.0.254", "peer_address": "10.0.0.{}"}}"#,
+            65100 + n,
+            n + 1
+        );
+        rib.set_peer(n, &config).unwrap();
+        rib.peer_up(n, true, &[(1, 1)], 4096, Ipv4Addr::new(1, 0, 0, n as u8)).unwrap();
+        while !rib.output(n, 65536).unwrap().is_empty() {}
+    }
+    rib
+}
+
+fn prefixes(range: std::ops::Range<u32>) -> Vec<Prefix> {
+    range.map(|n| Prefix::new(4, u128::from((20 << 24) + (n << 4)), 28)).collect()
+}
+
+fn announce(peer: u32, asn: u32, prefixes: &[Prefix]) -> Vec<u8> {
+    let attributes = Attributes {
+        as_path: sequence(&[65100 + peer, asn]),
+        ..Attributes::new(Ipv4Addr::new(10, 0, 0, 1).into())
+    };
+    encode_update_runs(&attributes, prefixes, &OPTIONS).unwrap()
+}
+
+fn feed(rib: &mut Rib, peer: u32, updates: &[u8]) {
+    rib.receive(peer, updates).unwrap().unwrap();
+    rib.process();
+}
+
+/// What it announces and withdraws, counted.
+fn told(rib: &mut Rib, peer: u32, max_bytes: usize) -> (usize, usize) {
+    let (mut announced, mut withdrawn) = (0, 0);
+    loop {
+        let data = rib.output(peer, max_bytes).unwrap();
+        if data.is_empty() {
+            return (announced, withdrawn);
+        }
+        let options = ParseOptions {
+            four_octet: true,
+            ebgp: true,
+        };
+        for update in Updates::new(&data, options) {
+            let update = update.unwrap();
+            announced += update.announced.len();
+            withdrawn += update.withdrawn.len();
+        }
+    }
+}
+
+#[test]
+fn one_that_falls_out_of_the_log_is_told_the_difference_alone() {
+    let mut rib = speaker(3);
+    let all = prefixes(0..30_000);
+    feed(&mut rib, 0, &announce(0, 1, &all));
+    assert_eq!(told(&mut rib, 1, 65536), (30_000, 0));
+    for asn in 2..8 {
+        feed(&mut rib, 0, &announce(0, asn, &all));
+        assert_eq!(told(&mut rib, 2, 1000).0, if asn == 2 { 60_000 } else { 30_000 });
+    }
+    // Peer 1 read nothing of six times 30,000 changes, more than the log holds; what ends as it began is not told.
+    feed(&mut rib, 0, &announce(0, 1, &all[..29_000]));
+    feed(&mut rib, 0, &encode_withdrawals(&all[29_900..], &OPTIONS));
+    assert_eq!(told(&mut rib, 1, 1000), (900, 100));
+    assert_eq!(told(&mut rib, 1, 1000), (0, 0));
+}
+
+#[test]
+fn an_own_route_is_never_told_back_whoever_falls_behind() {
+    let mut rib = speaker(3);
+    for asn in 1..6 {
+        feed(&mut rib, 0, &announce(0, asn, &prefixes(0..30_000)));
+    }
+    assert_eq!(told(&mut rib, 0, 65536), (0, 0));
+    assert_eq!(told(&mut rib, 1, 65536), (30_000, 0));
+    rib.peer_down(0).unwrap();
+    rib.process();
+    assert_eq!(told(&mut rib, 1, 65536), (0, 30_000));
+    assert_eq!(
+        told(&mut rib, 2, 65536),
+        (0, 0),
+        "told nothing so far, so there is nothing to withdraw"
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(data in prop::collection::vec(any::<u8>(), 0..80), at in 0usize..200) {
+        let mut rib = speaker(2);
+        let mut update = announce(0, 1, &prefixes(0..3));
+        let place = at % (update.len() - 18) + 18;
+        for (octet, new) in update[place..].iter_mut().zip(&data) {
+            *octet = *new;
+        }
+        let _ = rib.receive(0, &update);
+        rib.process();
+        told(&mut rib, 1, 100);
+        let _ = rib.receive(0, &data);
+    }
+}
