@@ -119,7 +119,9 @@ class Rib:
     peer-address (lowest), peer (lowest number; always decides).
     """
 
-    def __init__(self, *, asn: int, router_id: str, rounds: list[str], preference: str = "ExpressRoute", cluster_id: str | None = None, multipath: int = 64) -> None: ...
+    def __new__(
+        cls, *, asn: int, router_id: str, rounds: list[str], preference: str = "ExpressRoute", cluster_id: str | None = None, multipath: int = 64
+    ) -> Rib: ...
     def set_decision(self, *, rounds: list[str], preference: str) -> None:
         """All is decided anew."""
 
@@ -189,5 +191,5 @@ class Rib:
 class Table:
     """Longest match from prefix to a number, in bulk."""
 
-    def __init__(self, rows: list[tuple[PrefixTuple, int]]) -> None: ...
+    def __new__(cls, rows: list[tuple[PrefixTuple, int]]) -> Table: ...
     def lookup(self, version: int, bits: int) -> tuple[PrefixTuple, int] | None: ...

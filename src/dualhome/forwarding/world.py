@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from dualhome.model import Network
 from dualhome.net import Address, Prefix
@@ -42,7 +42,7 @@ class World(Protocol):
         ...
 
     def joined(self, a: str, b: str) -> bool:
-        """Whether what joins the two works (not failed by `a<->b`): a peering of two virtual networks, tunnel, connection, link, `nva<->internet`. True where nothing was failed."""
+        """Whether what joins the two works, not failed by `a<->b`: a peering, tunnel, connection, link, `nva<->internet`."""
         ...
 
     def programmed(self, virtual_network: str, nic: str | None) -> Mapping[Prefix, Programmed]:
@@ -51,6 +51,15 @@ class World(Protocol):
 
     def rib(self, speaker: str, address: Address) -> tuple[Prefix, tuple[RibHop, ...]] | None:
         """Longest match in the Loc-RIB of a router, a gateway instance or an edge router, with its multipath set; None where none matches, or no speaker is of that name."""
+        ...
+
+    @property
+    def memo(self) -> MutableMapping[object, Any]:
+        """A place where forwarding remembers what it computed."""
+        ...
+
+    def shape(self) -> int:
+        """Grows with failures and changes of configuration, not with routes."""
         ...
 
     def version(self) -> int:

@@ -1,0 +1,5 @@
+"""`python -m dualhome.cli` is `dualhome`."""
+
+from dualhome.cli import main
+
+main()

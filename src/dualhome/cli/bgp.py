@@ -1,0 +1,24 @@
+"""`bgp NODE`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from dualhome.cli.common import FailOption, FileOption, JsonOption, node_argument, open_run, show, show_json
+
+
+def bgp(
+    node: Annotated[str, node_argument("NODE", "A BGP speaker: spoke-rs, spoke-rs#0, hub1-nva, circuit1, dc1-r1.")],
+    file: FileOption,
+    fail: FailOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Sessions and BGP table of a speaker, with what lost and in which round."""
+    run = open_run(file, fail)
+    rows, views = run.table(node), run.sessions(node)
+    from dualhome.report import data, tables
+
+    if json:
+        show_json({"sessions": [data.session(view) for view in views], "routes": [data.route(row) for row in rows]})
+    else:
+        show(tables.sessions(views), tables.bgp_table(rows) if rows else "The table is empty.")

@@ -1,0 +1,218 @@
+"""Effective routes of a NIC: system, user-defined and programmed routes, mixed by Azure's rules (section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from dualhome.errors import RequestError
+from dualhome.forwarding.world import Programmed, World
+from dualhome.model import GATEWAY_SUBNET, ROUTE_SERVER_SUBNET, Network, RouteTable, Subnet, base_name
+from dualhome.net import DEFAULT_V4, DEFAULT_V6, WIDTH, Address, Prefix, covered
+
+RESERVED = tuple(map(Prefix.parse, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))  # R45
+LINK_LOCAL = Prefix.parse("169.254.0.0/16")
+DEFAULTS = (DEFAULT_V4, DEFAULT_V6)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectiveRoute:
+    """A row of the table. `via`: the route server, gateway, route table or peering it comes from; `rule` and `note` say why it is as it is."""
+
+    prefix: Prefix
+    source: str  # Default | User | VirtualNetworkGateway
+    state: str  # Active | Invalid
+    next_hop_type: str
+    next_hops: tuple[Address, ...] = ()
+    via: str = ""
+    rule: str = ""
+    note: str = ""
+
+
+RANK = {"User": 0, "VirtualNetworkGateway": 1, "Default": 2}  # R56, step 4
+
+
+class Routes:
+    """A NIC's rows, and which of them takes an address."""
+
+    def __init__(self, rows: Iterable[EffectiveRoute]) -> None:
+        self.rows = tuple(sorted(rows, key=lambda r: (r.prefix, RANK[r.source], r.next_hop_type)))
+        self._by_length: dict[tuple[int, int], dict[int, EffectiveRoute]] = {}
+        for row in self.rows:
+            if row.state == "Active":
+                best = self._by_length.setdefault((row.prefix.version, row.prefix.length), {})
+                if row.prefix.bits not in best or RANK[row.source] < RANK[best[row.prefix.bits].source]:
+                    best[row.prefix.bits] = row
+        self._lengths = sorted(self._by_length, reverse=True)
+
+    def select(self, address: Address) -> EffectiveRoute | None:
+        """Longest match; of equal prefixes user-defined before BGP before system (R56, R57). Rows of BGP that a VnetLocal or peering row covers are not there."""
+        for version, length in self._lengths:
+            if version == address.version:
+                shift = WIDTH[version] - length
+                found = self._by_length[version, length].get(address.bits >> shift << shift)
+                if found is not None:
+                    return found
+        return None
+
+
+def effective_routes(world: World, nic: str) -> tuple[EffectiveRoute, ...]:
+    """Rows of a machine's NIC, or of a gateway (its subnet's).
+
+    Raises:
+        RequestError: no NIC or gateway is called so.
+    """
+    return routes_of(world, nic).rows
+
+
+def routes_of(world: World, nic: str) -> Routes:
+    """The same, ready to select from; also for a route server's instance."""
+    network = world.network
+    base = base_name(nic)
+    if base in network.gateways:
+        place = network.gateways[base].virtual_network
+        return _subnet_routes(world, network.virtual_networks[place].subnets[GATEWAY_SUBNET], None, gateway=True)
+    if base in network.route_servers:
+        place = network.route_servers[base].virtual_network
+        return _subnet_routes(world, network.virtual_networks[place].subnets[ROUTE_SERVER_SUBNET], None, gateway=False)
+    found = next((each for each in network.nics() if each.name == nic), None)
+    if found is None:
+        raise RequestError(f"{nic!r} is no NIC and no gateway")
+    return _subnet_routes(world, network.subnet(found.subnet), nic, gateway=False)
+
+
+def select(routes: Iterable[EffectiveRoute], address: Address) -> EffectiveRoute | None:
+    """Which of these rows takes the address (R56)."""
+    return Routes(routes).select(address)
+
+
+def _subnet_routes(world: World, subnet: Subnet, nic: str | None, *, gateway: bool) -> Routes:
+    """Made once for each state of what it hangs on: the shape of the network, and what is programmed."""
+    network = world.network
+    hub = network.transit_hub(subnet.virtual_network)
+    tables = [world.programmed(subnet.virtual_network, nic)]
+    if hub is not None and world.joined(subnet.virtual_network, hub):
+        tables.append(world.programmed(hub, nic))
+    key = ("routes", subnet.key, gateway, *map(id, tables))
+    known = world.memo.get(key)
+    if known is None or known[0] != world.shape():
+        known = (
+            world.shape(),
+            Routes(_rows(world, network, subnet, tables, gateway=gateway)),
+            tables,
+        )  # tables are held, so that no other takes their id
+        world.memo[key] = known
+    routes: Routes = known[1]
+    return routes
+
+
+def _rows(
+    world: World, network: Network, subnet: Subnet, tables: list[Mapping[Prefix, Programmed]], *, gateway: bool
+) -> list[EffectiveRoute]:
+    table = network.route_tables.get(subnet.route_table) if subnet.route_table else None
+    user = list(_user_rows(world, subnet, table))
+    mine = {row.prefix for row in user}
+    spaces = [*_local_rows(network, subnet), *([] if table and table.disable_peering_route else _peering_rows(world, subnet))]
+    bgp: list[EffectiveRoute] = []
+    if table is None or not table.disable_bgp_route_propagation:  # R63
+        taken = [row.prefix for row in spaces]
+        for each in tables:
+            bgp += _programmed_rows(world, subnet, each, taken, gateway=gateway)
+        bgp = list({row.prefix: row for row in reversed(bgp)}.values())
+    learned = {row.prefix for row in bgp}
+    system = [*spaces, *(row for row in _default_rows(network, subnet, mine | learned) if row.prefix not in learned)]  # R61
+    overridden = [
+        replace(row, state="Invalid", rule="R60", note="a user-defined route of the same prefix wins")
+        for row in (*system, *bgp)
+        if row.prefix in mine
+    ]
+    return [*user, *overridden, *(row for row in (*system, *bgp) if row.prefix not in mine)]
+
+
+def _local_rows(network: Network, subnet: Subnet) -> Iterator[EffectiveRoute]:
+    """One for each range of the virtual network, none for subnets (R1, R45)."""
+    for prefix in network.virtual_networks[subnet.virtual_network].address_space:
+        yield EffectiveRoute(
+            prefix=prefix, source="Default", state="Active", next_hop_type="VnetLocal", via=subnet.virtual_network, rule="R45"
+        )
+
+
+def _peering_rows(world: World, subnet: Subnet) -> Iterator[EffectiveRoute]:
+    """One for each range of each virtual network whose peering is Connected (R20, R48), of another type across regions (R25)."""
+    network = world.network
+    here = network.virtual_networks[subnet.virtual_network]
+    for peering in network.connected(subnet.virtual_network):
+        there = network.virtual_networks[peering.remote]
+        if not world.joined(here.name, there.name):
+            continue
+        far = here.region is not None and there.region is not None and here.region != there.region
+        for prefix in there.address_space:
+            yield EffectiveRoute(
+                prefix=prefix,
+                source="Default",
+                state="Active",
+                next_hop_type="VNetGlobalPeering" if far else "VNetPeering",
+                via=peering.name,
+                rule="R25" if far else "R48",
+            )
+
+
+def _default_rows(network: Network, subnet: Subnet, others: set[Prefix]) -> Iterator[EffectiveRoute]:
+    """0.0.0.0/0 to the Internet, and the None rows (R45): carved out by ranges (R46), gone once another default is there (R47)."""
+    ranges = network.virtual_networks[subnet.virtual_network].address_space
+    for default in DEFAULTS:
+        if any(prefix.version == default.version for prefix in ranges) or default.version == 4:
+            yield EffectiveRoute(prefix=default, source="Default", state="Active", next_hop_type="Internet", rule="R45")
+    if DEFAULT_V4 not in others:
+        for prefix in RESERVED:
+            if not covered(prefix, ranges):
+                yield EffectiveRoute(prefix=prefix, source="Default", state="Active", next_hop_type="None", rule="R45")
+
+
+def _programmed_rows(
+    world: World, subnet: Subnet, table: Mapping[Prefix, Programmed], taken: list[Prefix], *, gateway: bool
+) -> Iterator[EffectiveRoute]:
+    """What a route server or gateway programs (R49, R50): not what a VnetLocal or peering row covers (R56, R62), no link-local prefixes, on gateways
+    no default of an NVA (R68).
+    """
+    reach = _reachable_space(world, subnet)
+    for prefix, route in table.items():
+        if covered(prefix, taken) or LINK_LOCAL.covers(prefix) or (gateway and prefix in DEFAULTS and route.route_class == "nva"):
+            continue
+        hops = route.next_hops if route.route_class != "nva" else tuple(hop for hop in route.next_hops if any(p.covers(hop) for p in reach))
+        yield EffectiveRoute(
+            prefix=prefix,
+            source="VirtualNetworkGateway",
+            state="Active",
+            next_hop_type="VirtualNetworkGateway" if hops else "None",
+            next_hops=tuple(sorted(hops)),
+            via=route.by,
+            rule="R49" if hops else "R43",
+            note="" if hops else f"next hop {', '.join(map(str, route.next_hops))} is in no directly peered virtual network",
+        )
+
+
+def _user_rows(world: World, subnet: Subnet, table: RouteTable | None) -> Iterator[EffectiveRoute]:
+    """User-defined routes (R52, R54); an appliance must be in reach (R43)."""
+    reach = _reachable_space(world, subnet)
+    for route in table.routes if table else ():
+        hops = tuple(hop for hop in route.next_hops if any(p.covers(hop) for p in reach))
+        lost = bool(route.next_hops) and not hops
+        yield EffectiveRoute(
+            prefix=route.prefix,
+            source="User",
+            state="Active",
+            next_hop_type="None" if lost else route.next_hop_type,
+            next_hops=tuple(sorted(hops)),
+            via=table.name if table else "",
+            rule="R43" if lost else "R52",
+            note=f"next hop {', '.join(map(str, route.next_hops))} is in no directly peered virtual network" if lost else "",
+        )
+
+
+def _reachable_space(world: World, subnet: Subnet) -> list[Prefix]:
+    """Where a next hop may lie: in the own virtual network or a directly peered one (R43)."""
+    network = world.network
+    names = [subnet.virtual_network]
+    names += [p.remote for p in network.connected(subnet.virtual_network) if world.joined(p.local, p.remote)]
+    return [prefix for name in names for prefix in network.virtual_networks[name].address_space]

@@ -1,0 +1,102 @@
+"""What NICs get: from the route server's choice where there is one, else from the gateways themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from dualhome.forwarding.world import Programmed, RibHop
+from dualhome.model import Circuit, GatewayKind, Network, VirtualNetworkGateway, base_name
+from dualhome.net import Address, Prefix
+
+Row = tuple[Prefix, tuple[RibHop, ...]]
+Table = Callable[[str], Sequence[Row]]
+
+
+def programmed_by(
+    network: Network, virtual_network: str, table: Table, works: Callable[[str], bool], part: int | None
+) -> dict[Prefix, Programmed]:
+    """By prefix, what the route server and gateways of a virtual network program on NICs; of one instance alone where `part` names it (R73)."""
+    rs = network.route_server_of(virtual_network)
+    if rs is None:
+        return _by_gateways(network, virtual_network, table, works)
+    instances = [f"{rs.name}#{i}" for i in (0, 1) if (part is None or i == part) and works(f"{rs.name}#{i}")]
+    gateways = _Gateways(network, virtual_network, table)
+    found: dict[Prefix, tuple[str, dict[Address, None]]] = {}
+    for instance in instances:
+        for prefix, hops in table(instance):
+            kind, addresses = _of_route_server(prefix, hops, gateways)
+            if not addresses:
+                continue
+            if prefix in found and _rank(found[prefix][0]) <= _rank(kind) and found[prefix][0] != kind:
+                continue
+            if prefix in found and found[prefix][0] == kind:
+                found[prefix][1].update(dict.fromkeys(addresses))
+            else:
+                found[prefix] = (kind, dict.fromkeys(addresses))
+    return {p: Programmed(prefix=p, next_hops=tuple(sorted(a)), route_class=kind, by=rs.name) for p, (kind, a) in found.items()}
+
+
+def _rank(kind: str) -> int:
+    return ("er", "vpn", "nva").index(kind)
+
+
+def _of_route_server(prefix: Prefix, hops: Sequence[RibHop], gateways: _Gateways) -> tuple[str, list[Address]]:
+    """Class and next hops of what a route server chose: an NVA's as it was announced (R50, R116), a gateway's as NICs see it (R51)."""
+    if not hops or hops[0].peer is None:
+        return "nva", []
+    kind = "er" if "class:er" in hops[0].tags else "vpn" if "class:vpn" in hops[0].tags else "nva"
+    if kind == "er":
+        return kind, gateways.edges(prefix, [hop.peer for hop in hops if hop.peer is not None and "class:er" in hop.tags])
+    return kind, list(dict.fromkeys(hop.next_hop for hop in hops if "class:er" not in hop.tags))
+
+
+def _by_gateways(network: Network, virtual_network: str, table: Table, works: Callable[[str], bool]) -> dict[Prefix, Programmed]:
+    """Without a route server each gateway programs what it learned; ExpressRoute goes before VPN (R107's default)."""
+    gateways = _Gateways(network, virtual_network, table)
+    found: dict[Prefix, Programmed] = {}
+    for gateway in sorted(network.gateways_of(virtual_network), key=lambda g: g.kind is not GatewayKind.EXPRESSROUTE):
+        kind = "er" if gateway.kind is GatewayKind.EXPRESSROUTE else "vpn"
+        rows: dict[Prefix, list[str]] = {}
+        for instance in (f"{gateway.name}#{i}" for i in (0, 1)):
+            for prefix, hops in table(instance) if works(instance) else ():
+                if _from_beyond(hops):
+                    rows.setdefault(prefix, []).append(instance)
+        for prefix, instances in rows.items():
+            if prefix not in found:
+                addresses = gateways.edges(prefix, instances) if kind == "er" else [_address(gateway, each) for each in instances]
+                found[prefix] = Programmed(prefix=prefix, next_hops=tuple(sorted(addresses)), route_class=kind, by=gateway.name)
+    return found
+
+
+def _from_beyond(hops: Sequence[RibHop]) -> bool:
+    """Learned from a circuit or a site, or static behind one; not the gateway's own space."""
+    return bool(hops) and (hops[0].peer is not None or "static" in hops[0].tags)
+
+
+def _address(gateway: VirtualNetworkGateway, instance: str) -> Address:
+    return gateway.addresses[int(instance[-1])]
+
+
+class _Gateways:
+    """Which edge routers the gateways of a virtual network use toward a prefix."""
+
+    def __init__(self, network: Network, virtual_network: str, table: Table) -> None:
+        self._network, self._table = network, table
+        self._rows: dict[str, Mapping[Prefix, tuple[RibHop, ...]]] = {}
+
+    def edges(self, prefix: Prefix, instances: Sequence[str]) -> list[Address]:
+        """Next hops of ExpressRoute as NICs list them: edge routers of one connection only, the one of highest weight (R51, R114)."""
+        hops = [hop for each in dict.fromkeys(instances) for hop in self._of(each).get(prefix, ()) if hop.peer is not None]
+        weights = {name: weight for name, weight in self._weights(instances)}
+        circuits = sorted({base_name(hop.peer) for hop in hops if hop.peer}, key=lambda name: (-weights.get(name, 0), name))
+        return list(dict.fromkeys(hop.next_hop for hop in hops if hop.peer and base_name(hop.peer) == circuits[0])) if circuits else []
+
+    def _of(self, instance: str) -> Mapping[Prefix, tuple[RibHop, ...]]:
+        if instance not in self._rows:
+            self._rows[instance] = dict(self._table(instance))
+        return self._rows[instance]
+
+    def _weights(self, instances: Sequence[str]) -> Iterator[tuple[str, int]]:
+        owners = {base_name(each) for each in instances}
+        circuits: list[Circuit] = list(self._network.circuits.values())
+        return ((c.name, x.routing_weight) for c in circuits for x in c.gateways if x.gateway in owners)
