@@ -20,14 +20,14 @@ setup: .cache/built ## virtual environment, dependencies, the Rust core; the com
 	@mkdir -p .cache
 	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("dualhome needs Python 3.11 or newer; set PYTHON=...")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "python3-venv is missing: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 .cache/built: .cache/venv pyproject.toml $(RUST_SOURCES)
 	$(call say,The BGP core in Rust (two minutes on a new machine))
 	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust, https://rustup.rs"; exit 1; }
-	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/maturin develop --release --skip-install 2>&1 | tail -n 2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable . >/dev/null
+	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/maturin develop --release --quiet
 	@touch $@
 
 demo: setup ## the article's ExpressRoute network: converge, then every failure

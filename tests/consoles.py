@@ -61,7 +61,13 @@ def run(command: str, folder: Path) -> str:
     assert words[0] == "dualhome", f"only dualhome is run from documents, not {command!r}"
     environment = {**os.environ, "COLUMNS": str(WIDTH), "NO_COLOR": "1", "TERM": "dumb", "PYTHONHASHSEED": "random"}
     done = subprocess.run(
-        [sys.executable, "-m", "dualhome.cli", *words[1:]], cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-m", "dualhome.cli", *words[1:]],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode in (0, 1, 2), f"{command}: exit {done.returncode}\n{done.stderr}"
     return "\n".join(line.rstrip() for line in (done.stdout + done.stderr).rstrip().splitlines())

@@ -112,7 +112,7 @@ class Route:
 class Rib:
     """Adj-RIB-In, Loc-RIB and Adj-RIB-Out of one speaker. Bytes in, bytes out; no I/O, no clock.
 
-    `rounds`: names of the decision's rounds in order; "|" stands where the tie-breakers begin: what is left there is the multipath set.
+    `rounds`: names of the decision's rounds in order; "|" stands where the tie-breakers begin: what is left there is the multipath set; "|=" where of these only routes of the best one's neighboring AS are.
     Known rounds: next-hop (drops routes of peers whose next hops can't be used), preference (R107 class filter, by `preference`),
     weight (highest), local-preference (highest), self (own routes first), as-path (shortest), preference-tie (under ASPath keep ExpressRoute, D12),
     origin (lowest), med (RFC 4271 9.1.2.2 c, missing = 0), ebgp (eBGP over iBGP), |, router-id (lowest router ID, or ORIGINATOR_ID), cluster-list (shortest),
@@ -120,7 +120,14 @@ class Rib:
     """
 
     def __new__(
-        cls, *, asn: int, router_id: str, rounds: list[str], preference: str = "ExpressRoute", cluster_id: str | None = None, multipath: int = 64
+        cls,
+        *,
+        asn: int,
+        router_id: str,
+        rounds: list[str],
+        preference: str = "ExpressRoute",
+        cluster_id: str | None = None,
+        multipath: int = 64,
     ) -> Rib: ...
     def set_decision(self, *, rounds: list[str], preference: str) -> None:
         """All is decided anew."""

@@ -118,7 +118,7 @@ def decide(candidates: Candidates, rounds: Sequence[str], preference: str, multi
     equal: Candidates = []
     order: list[Candidate] = []  # losers, the latest first
     for name in rounds:
-        if name == "|":
+        if name in ("|", "|="):
             equal = left
             continue
         kept = keeps[name](left)
@@ -129,8 +129,11 @@ def decide(candidates: Candidates, rounds: Sequence[str], preference: str, multi
         if name == "next-hop":
             equal = [r for r in equal if r in kept]  # wherever the round stands, no packet goes by what can't be used
     assert len(left) <= 1, "a tie survived every round"
-    if "|" not in rounds:
+    if "|" not in rounds and "|=" not in rounds:
         equal = left
+    if "|=" in rounds and left:  # only routes of the best one's neighboring AS; own routes have none
+        neighbor = [r.own or r.neighbor_as for r in left[:1]]
+        equal = [r for r in equal if (r.own or r.neighbor_as) in neighbor]
     ranked = [r for r in [*left, *order] if r in equal]
     return Decision(best=left[0].peer if left else None, multipath=frozenset(r.peer for r in ranked[:multipath]), lost_in=lost_in)
 

@@ -14,6 +14,7 @@ from dualhome.scenario import CheckResult, run
 NETWORK = """\
 version: 1
 name: fake
+description: what the tests of the runner are done to
 virtual_networks:
   spoke: {address_space: [10.10.0.0/16], subnets: {RouteServerSubnet: 10.10.0.0/26, workload: 10.10.1.0/24}}
   hub1: {address_space: [10.1.0.0/16], subnets: {nva: 10.1.2.0/24}}
@@ -40,7 +41,9 @@ def route(prefix: str, **fields: Any) -> Any:
     return SimpleNamespace(**{**free, **rest, "lost_in": None, "reason": None, "detail": None, "prefix": prefix, **fields})
 
 
-def effective(prefix: str, *next_hops: str, source: str = "VirtualNetworkGateway", state: str = "Active", type_: str = "VirtualNetworkGateway") -> Any:
+def effective(
+    prefix: str, *next_hops: str, source: str = "VirtualNetworkGateway", state: str = "Active", type_: str = "VirtualNetworkGateway"
+) -> Any:
     return SimpleNamespace(prefix=prefix, source=source, state=state, next_hop_type=type_, next_hops=next_hops)
 
 

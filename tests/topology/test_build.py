@@ -127,7 +127,10 @@ def test_a_change_of_one_direction_keeps_its_other_flags_and_the_other_direction
     before = parse(SMALL)
     after = before.changed(before.scenario[1].value)  # type: ignore[arg-type]
     peerings = after.network.peerings
-    assert {p.name: (p.allow_forwarded_traffic, p.allow_gateway_transit) for p in peerings} == {"spoke->hub1": (False, False), "hub1->spoke": (True, True)}
+    assert {p.name: (p.allow_forwarded_traffic, p.allow_gateway_transit) for p in peerings} == {
+        "spoke->hub1": (False, False),
+        "hub1->spoke": (True, True),
+    }
     assert before.network.peerings[0].allow_forwarded_traffic
     back = after.changed({"peerings": {"spoke<->hub1": {"allow_forwarded_traffic": None}, "hub1<->hub2": {}}})
     assert [p.name for p in back.network.peerings] == ["spoke->hub1", "hub1->spoke", "hub1->hub2", "hub2->hub1"]
@@ -142,7 +145,9 @@ def test_a_change_finds_connections_and_links_by_name() -> None:
 
 
 def test_a_change_merges_and_removes_and_reads_short_forms_as_long_ones() -> None:
-    after = parse(SMALL).changed({"virtual_networks": {"hub2": {"subnets": {"nva": {"route_table": "to-nva"}}}}, "virtual_machines": {"two": None}})
+    after = parse(SMALL).changed(
+        {"virtual_networks": {"hub2": {"subnets": {"nva": {"route_table": "to-nva"}}}}, "virtual_machines": {"two": None}}
+    )
     assert after.network.subnet("hub2/nva").route_table == "to-nva"
     assert [*after.network.virtual_machines] == ["one"]
     assert str(after.network.virtual_machines["one"].nic.address) == "10.10.1.4"

@@ -16,7 +16,31 @@ from tests.topology.test_build import SMALL
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared"
 CASES = sorted((SHARED / "cases").glob("*.yaml"))
-PIECES = [":", "{", "}", "[", "]", "- ", "\n", "  ", "null", "7", "-1", "'", "&a ", "*a", "<<: ", "10.0.0.0/8", "hub1", "true", "#0", "<->", "\t", "!!int ", "\x00"]
+PIECES = [
+    ":",
+    "{",
+    "}",
+    "[",
+    "]",
+    "- ",
+    "\n",
+    "  ",
+    "null",
+    "7",
+    "-1",
+    "'",
+    "&a ",
+    "*a",
+    "<<: ",
+    "10.0.0.0/8",
+    "hub1",
+    "true",
+    "#0",
+    "<->",
+    "\t",
+    "!!int ",
+    "\x00",
+]
 
 
 @pytest.mark.skipif(not CASES, reason="../shared/cases is not there")
@@ -61,7 +85,9 @@ def test_a_word_replaced_gives_a_topology_or_its_faults(data: st.DataObject) -> 
     for _ in range(data.draw(st.integers(1, 2))):
         start, end = data.draw(st.sampled_from(values(text)))
         other_start, other_end = data.draw(st.sampled_from(values(text)))
-        word = data.draw(st.sampled_from([text[other_start:other_end], "null", "[]", "{}", "7", "0", "1.5", "65001.0", "'x'", "~", "fd00::/8", "::1"]))
+        word = data.draw(
+            st.sampled_from([text[other_start:other_end], "null", "[]", "{}", "7", "0", "1.5", "65001.0", "'x'", "~", "fd00::/8", "::1"])
+        )
         text = text[:start] + word + text[end:]
     judged(text)
 
@@ -85,12 +111,31 @@ def test_a_large_file_is_quick() -> None:
     spokes = range(200)
     lines = ["version: 1", "name: big", "virtual_networks:", "  hub: {address_space: [10.0.0.0/16], subnets: {nva: 10.0.1.0/24}}"]
     for i in spokes:
-        lines += [f"  spoke{i}:", f"    address_space: [10.{i + 1}.0.0/16]", "    subnets:", f"      workload: 10.{i + 1}.1.0/24", "      apps:"]
+        lines += [
+            f"  spoke{i}:",
+            f"    address_space: [10.{i + 1}.0.0/16]",
+            "    subnets:",
+            f"      workload: 10.{i + 1}.1.0/24",
+            "      apps:",
+        ]
         lines += [f"        prefix: 10.{i + 1}.2.0/24"]
     lines += ["peerings:"]
-    lines += [line for i in spokes for line in (f"  - between: [hub, spoke{i}]", "    allow_forwarded_traffic: true", f"    hub->spoke{i}:", "      allow_gateway_transit: true")]
+    lines += [
+        line
+        for i in spokes
+        for line in (
+            f"  - between: [hub, spoke{i}]",
+            "    allow_forwarded_traffic: true",
+            f"    hub->spoke{i}:",
+            "      allow_gateway_transit: true",
+        )
+    ]
     lines += ["virtual_machines:"]
-    lines += [line for i in spokes for line in (f"  vm{i}:", f"    subnet: spoke{i}/workload", "    ip_forwarding: false", f"  app{i}:", f"    subnet: spoke{i}/apps")]
+    lines += [
+        line
+        for i in spokes
+        for line in (f"  vm{i}:", f"    subnet: spoke{i}/workload", "    ip_forwarding: false", f"  app{i}:", f"    subnet: spoke{i}/apps")
+    ]
     assert len(lines) > 3000
     began = time.process_time()
     parse("\n".join(lines))

@@ -54,9 +54,14 @@ def simulate(
 
     out = console()
     show_opening(run, settled_s, pairs)
+    told = []
     for episode in failures(run, pairs, first, targets, how.value, restore=every):
+        told.append(episode)
         out.print()
         out.print(changes.shown(episode))
+    if len(told) > 1:
+        out.print()
+        out.print(changes.summary(told))
 
 
 def failures(
@@ -152,5 +157,5 @@ def show_opening(run: Run, settled_s: float, pairs: Sequence[tuple[str, str]]) -
     if pairs:
         out.print()
         for source, destination in pairs:
-            for path in run.paths(source, destination):
-                out.print(paths.line(path))
+            for path, names, _ in paths.alike(run.paths(source, destination)):
+                out.print(Text.assemble((f"{source} ⇒ {destination}  ", "bright_black"), paths.line(path, names)))

@@ -157,7 +157,7 @@ class Engine:
             if speaker is not None and name not in self._stopped and (later := speaker.deadline()) is not None and later > when:
                 heapq.heappush(self._alarms, (later, name))
         due = [self._alarms[0][0]] if self._alarms else []
-        due += [when for slow in self._slow.values() if (when := slow.deadline()) is not None]
+        due += [each for slow in self._slow.values() if (each := slow.deadline()) is not None]
         return min([*due, *self._bfd.values()], default=None)
 
     # --- events in detail ---------------------------------------------------------------------------------------------

@@ -40,7 +40,11 @@ class Faults:
         """Everything that is wrong with a node."""
         place = virtual_network_of(network, node)
         for target in self.active:
-            if (target.kind == "node" and covers(target.name, node)) or (target.kind == "virtual_network" and place == target.name) or (target.kind == "region" and place and network.virtual_networks[place].region == target.name):
+            if (
+                (target.kind == "node" and covers(target.name, node))
+                or (target.kind == "virtual_network" and place == target.name)
+                or (target.kind == "region" and place and network.virtual_networks[place].region == target.name)
+            ):
                 yield target
 
     def of_pair(self, kind: str, a: str, b: str) -> Iterator[Target]:

@@ -160,6 +160,9 @@ def replies(world: World, path: Path) -> tuple[Path, ...]:
         source=path.destination, destination=path.source, undo=path.translated, heard=path.hops[-2].name if len(path.hops) > 1 else ""
     )
     last = path.hops[-1]
+    hosts = places(world).hosts
+    if path.end in hosts and path.at not in hosts[path.end][1]:
+        return tuple(_walk(world, _from_host(world, path.end, path.source)[0], back, dict(path.choices), stateful))
     if last.kind == "internet":
         start = Move(hop=last, step=steps.from_internet)
     elif last.kind == "nva":

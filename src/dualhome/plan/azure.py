@@ -21,7 +21,7 @@ GATEWAY_ROUNDS = (
     "next-hop", "weight", "local-preference", "self", "as-path", "origin", "med", "ebgp", "|", "router-id", "cluster-list", "peer-address", "peer",
 )  # fmt: skip
 ROUTER_ROUNDS = (
-    "next-hop", "self", "local-preference", "as-path", "origin", "med", "ebgp", "|", "router-id", "cluster-list", "peer-address", "peer",
+    "next-hop", "self", "local-preference", "as-path", "origin", "med", "ebgp", "|=", "router-id", "cluster-list", "peer-address", "peer",
 )  # fmt: skip
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
+from dualhome.model import base_name
 from dualhome.report import tables
 from dualhome.report.data import Data
+from dualhome.report.paths import alike
 
 if TYPE_CHECKING:
     from dualhome.engine.views import SessionView
@@ -50,13 +54,13 @@ def snapshot(
     return Snapshot(
         sessions={f"{v.speaker}/{v.peer}": str(v.state) for v in sessions},
         routes={nic: _by_prefix(rows) for nic, rows in routes.items()},
-        paths={pair: tuple(dict.fromkeys(map(way, found))) for pair, found in paths.items()},
+        paths={pair: tuple(_way(path, names) for path, names, _ in alike(found)) for pair, found in paths.items()},
     )
 
 
-def way(path: Path) -> str:
+def _way(path: Path, names: Sequence[str]) -> str:
     """`spoke-vm → hub1-nva → internet`, or where and why it is lost."""
-    text = " → ".join(hop.name for hop in path.hops)
+    text = " → ".join(name for name, _ in groupby(names))
     return text if path.outcome == "delivered" else f"{text} ✗ {path.because} at {path.at}"
 
 
@@ -98,24 +102,47 @@ def shown(episode: Episode) -> RenderableType:
     lost = [k for k, _, b in _differences(episode.before.sessions, episode.after.sessions) if b != "Established"]
     if lost:
         text.append("\n  sessions down  ", "bright_black")
-        text.append(_few(lost))
+        text.append(_pairs(lost))
     for nic, rows in episode.after.routes.items():
         for prefix, old, new in _differences(episode.before.routes.get(nic, {}), rows):
             text.append(f"\n  {nic}  ", "bright_black")
             text.append(f"{prefix}  ")
             text.append(old or "none", "bright_black")
             text.append(f" → {new or 'gone'}", "" if new else "red")
-    for pair, _, ways in _differences(episode.before.paths, episode.after.paths):
-        for each in ways or ():
-            text.append(f"\n  now  {pair[0]} ⇒ {pair[1]}:  ", "bright_black")
-            text.append(each, "red" if "✗" in each else "")
+    for (source, destination), old_ways, ways in _differences(episode.before.paths, episode.after.paths):
+        for word, some, others in (("no longer", old_ways, ways), ("now", ways, old_ways)):
+            for each in (way for way in some or () if way not in (others or ())):
+                text.append(f"\n  {source} ⇒ {destination} {word}  ", "bright_black")
+                text.append(each, "red" if "✗" in each else "bright_black" if word == "no longer" else "")
     if not episode.outages:
         return text
     return Group(text, Text(), tables.outages(episode.outages))
 
 
-def _few(names: Sequence[str], most: int = 6) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+def summary(episodes: Sequence[Episode]) -> Table:
+    """One line a failure: when all was at rest again, the longest outage, who is cut off."""
+    table = tables.light("failure", "at rest after", "longest outage", "cut off", fold=("cut off",))
+    for episode in episodes:
+        worst = max((gap_s for *_, gap_s in episode.outages), default=0.0)
+        cut = [f"{a} ⇒ {b}" for (a, b), ways in episode.after.paths.items() if any("✗" in way for way in ways)]
+        table.add_row(
+            episode.target,
+            tables.duration(episode.settled_after_s),
+            tables.outage(worst),
+            Text(", ".join(cut), "red") if cut else Text("nobody", "green"),
+        )
+    return table
+
+
+def _pairs(sessions: Sequence[str], most: int = 6) -> str:
+    """`hub1-nva ↔ spoke-rs (2)`: both sides as one, instances counted."""
+    both = {tuple(sorted(session.split("/"))) for session in sessions}
+    counts: dict[str, int] = {}
+    for a, b in sorted(both):
+        name = f"{base_name(a)} ↔ {base_name(b)}"
+        counts[name] = counts.get(name, 0) + 1
+    told = [name + (f" ({count})" if count > 1 else "") for name, count in counts.items()]
+    return ", ".join(told[:most]) + (f" and {len(told) - most} more" if len(told) > most else "")
 
 
 def _differences(before: Mapping[K, V], after: Mapping[K, V]) -> list[tuple[K, V | None, V | None]]:

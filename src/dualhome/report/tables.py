@@ -19,10 +19,17 @@ GOOD, BAD, DIM, WARN = "green", "red", "bright_black", "yellow"
 SEVERITY = {"error": BAD, "warning": WARN, "info": "cyan"}
 
 
-def _table(*columns: str, title: str | None = None, fold: Sequence[str] = ()) -> Table:
+def light(*columns: str, title: str | None = None, fold: Sequence[str] = ()) -> Table:
     """A light table: only a line under its head; columns in `fold` may break their text, the others keep theirs."""
     table = Table(
-        box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", header_style="bold", pad_edge=False, show_edge=False
+        box=box.SIMPLE_HEAD,
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="bold",
+        pad_edge=False,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
     )
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=column not in fold, ratio=None)
@@ -31,7 +38,7 @@ def _table(*columns: str, title: str | None = None, fold: Sequence[str] = ()) ->
 
 def sessions(rows: Sequence[SessionView]) -> Table:
     """Both sides of each session in one row."""
-    table = _table("speaker", "peer", "state", "hold time", "learned", "why", fold=("why",))
+    table = light("speaker", "peer", "state", "hold time", "learned", "why", fold=("why",))
     for row in rows:
         up = row.state == "Established"
         hold = f"{row.hold_time_s:g} s" if up and row.hold_time_s else ""
@@ -42,7 +49,7 @@ def sessions(rows: Sequence[SessionView]) -> Table:
 
 def effective_routes(rows: Sequence[EffectiveRoute], title: str | None = None) -> Table:
     """A NIC's effective routes, with where each comes from."""
-    table = _table("prefix", "source", "state", "next hop type", "next hops", "from", title=title, fold=("next hops", "from"))
+    table = light("prefix", "source", "state", "next hop type", "next hops", "from", title=title, fold=("from",))
     for row in rows:
         style = "" if row.state == "Active" else DIM
         origin = " ".join(part for part in (row.via, f"({row.rule})" if row.rule else "") if part)
@@ -55,7 +62,7 @@ def routes(rows: Sequence[RouteView], title: str | None = None) -> Table:
     """What a speaker learned from a peer, or tells it; columns that would be empty are left out."""
     several = len({(r.speaker, r.peer) for r in rows}) > 1
     marked = any(r.communities for r in rows)
-    table = _table(
+    table = light(
         *(["session"] if several else []),
         "prefix",
         "next hop",
@@ -79,16 +86,16 @@ def routes(rows: Sequence[RouteView], title: str | None = None) -> Table:
 
 def rejected(rows: Sequence[RouteView], title: str | None = None) -> Table:
     """What was received and refused, with the rule that refused it."""
-    table = _table("session", "prefix", "as path", "reason", "detail", title=title, fold=("as path", "detail"))
+    table = light("session", "prefix", "as path", "reason", "detail", title=title, fold=("as path", "detail"))
     for r in rows:
         table.add_row(f"{r.speaker}/{r.peer}" if r.peer else r.speaker, str(r.prefix), r.as_path, Text(r.reason or "", BAD), r.detail or "")
     return table
 
 
-def bgp_table(rows: Sequence[RouteView], title: str | None = None) -> Table:
+def bgplight(rows: Sequence[RouteView], title: str | None = None) -> Table:
     """A Loc-RIB with what lost: `*>` the best, `*=` as good, else the round in which it lost."""
     several = len({r.speaker for r in rows}) > 1
-    table = _table(
+    table = light(
         *(["speaker"] if several else []),
         "",
         "prefix",
@@ -112,7 +119,7 @@ def bgp_table(rows: Sequence[RouteView], title: str | None = None) -> Table:
 
 def findings(rows: Sequence[Finding]) -> Table:
     """Findings, each with what helps."""
-    table = _table("code", "severity", "on", "finding and remedy", fold=("finding and remedy", "on"))
+    table = light("code", "severity", "on", "finding and remedy", fold=("finding and remedy", "on"))
     for row in rows:
         text = Text(row.message)
         if row.remedy:
@@ -125,7 +132,7 @@ def findings(rows: Sequence[Finding]) -> Table:
 
 def outages(rows: Sequence[tuple[str, str, float]]) -> Table:
     """From, to, seconds of the worst flow."""
-    table = _table("from", "to", "outage")
+    table = light("from", "to", "outage")
     for source, destination, gap_s in rows:
         table.add_row(
             source, destination, Text("none" if gap_s == 0 else duration(gap_s), GOOD if gap_s < 1 else WARN if gap_s < 10 else BAD)
@@ -140,7 +147,7 @@ def duration(seconds: float) -> str:
 
 def plan_speakers(plan: Plan) -> Table:
     """Every speaker: what it is, who it is, how many sessions and prefixes of its own it has."""
-    table = _table("speaker", "kind", "ASN", "router ID", "sessions", "originates", title="Speakers", fold=("originates",))
+    table = light("speaker", "kind", "ASN", "router ID", "sessions", "originates", title="Speakers", fold=("originates",))
     for name, speaker in plan.speakers.items():
         config = speaker.config
         origins = [str(p) for p in config.origins]
@@ -151,7 +158,7 @@ def plan_speakers(plan: Plan) -> Table:
 
 def plan_sessions(plan: Plan) -> Table:
     """Every session: between whom, over what, and whether it is internal."""
-    table = _table("session", "and", "kind", "carried by", "hold time", "BFD", title="Sessions")
+    table = light("session", "and", "kind", "carried by", "hold time", "BFD", title="Sessions")
     for session in plan.sessions:
         a, b = plan.speakers.get(session.a), plan.speakers.get(session.b)
         ends = [(own, other) for own, other in ((a, session.b), (b, session.a)) if own and other in own.config.peers]
@@ -166,7 +173,7 @@ def plan_sessions(plan: Plan) -> Table:
 
 def named(rows: Mapping[str, object], title: str | None = None) -> Table:
     """Two columns: a name and what it is."""
-    table = _table("", "", title=title, fold=("",))
+    table = light("", "", title=title, fold=("",))
     table.show_header = False
     for name, value in rows.items():
         table.add_row(name, str(value))

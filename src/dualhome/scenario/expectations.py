@@ -30,6 +30,8 @@ UNSHOWN: Final = (
     "peer",
     "multipath",
     "lost_in",
+    "on",
+    "rule",
 )
 Path = tuple[str | int, ...]  # where in the step the item stands
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 
 from dualhome.forwarding.trace import Path, crossed
 from dualhome.model import Network
@@ -79,7 +80,7 @@ def _dropped_as(path: Path, reply: Path) -> Path:
 
 def arrows(path: Path) -> str:
     """`spoke-vm → hub1-nva → internet`."""
-    return " → ".join(hop.name for hop in path.hops)
+    return " → ".join(name for name, _ in groupby(hop.name for hop in path.hops))
 
 
 def ending(path: Path) -> str:

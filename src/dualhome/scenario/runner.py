@@ -114,7 +114,8 @@ def _results(topology: Topology, subject: Subject, step: Step) -> Iterator[Check
         try:
             _do(subject, step)
         except RequestError as error:
-            raise TopologyError([Fault(file=topology.file, line=step.line, column=0, message=f"{step.kind}: {error}")]) from error
+            line, column = topology.lines.of(("scenario", step.index))
+            raise TopologyError([Fault(file=topology.file, line=line, column=column, message=f"{step.kind}: {error}")]) from error
 
 
 def _do(subject: Subject, step: Step) -> None:

@@ -79,7 +79,9 @@ def link_subnets(site: Site) -> dict[str, tuple[Prefix, Prefix]]:
 def routers(site: Site, link: Callable[[str], Address | None]) -> dict[str, Address | None]:
     """On-premises routers: given, else the next free one of the first LAN, else that of a link to a circuit, else none."""
     found = entries(site.net, ROUTERS)
-    taken = {Address.parse(text) for section in (NVAS, ROUTERS) for _, x in entries(site.net, section) for text in x.get("hosts", {}).values()}
+    taken = {
+        Address.parse(text) for section in (NVAS, ROUTERS) for _, x in entries(site.net, section) for text in x.get("hosts", {}).values()
+    }
     taken |= {Address.parse(x["address"]) for _, x in found if "address" in x}
     pools: dict[Prefix, Pool] = {}
     return {name: _router(x, pools, taken) or link(name) for name, x in found}

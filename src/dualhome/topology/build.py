@@ -187,7 +187,8 @@ def _circuit(name: str, x: Data, links: tuple[Prefix, Prefix]) -> Circuit:
     return Circuit(
         name=name,
         gateways=tuple(
-            Connection(gateway=c["gateway"], routing_weight=int(c.get("routing_weight", 0)), fast_path=c.get("fast_path", False)) for c in connections
+            Connection(gateway=c["gateway"], routing_weight=int(c.get("routing_weight", 0)), fast_path=c.get("fast_path", False))
+            for c in connections
         ),
         provider_edge=(edge[0], edge[-1]) if edge else (),
         link_subnets=links,
@@ -255,10 +256,15 @@ def _nowhere(network: Network, data: Data) -> Iterator[Wrong]:
         ((TABLES, table, "routes", place, *where), hop)
         for table, x in entries(data, TABLES)
         for place, route in enumerate(items(x, "routes"))
-        for where, hop in [(("next_hop",), route.get("next_hop")), *((("next_hops", i), hop) for i, hop in enumerate(route.get("next_hops", [])))]
+        for where, hop in [
+            (("next_hop",), route.get("next_hop")),
+            *((("next_hops", i), hop) for i, hop in enumerate(route.get("next_hops", []))),
+        ]
     ]
     for section in (NVAS, ROUTERS):
-        named += [((section, name, "next_hop", peer), hop) for name, x in entries(data, section) for peer, hop in x.get("next_hop", {}).items()]
+        named += [
+            ((section, name, "next_hop", peer), hop) for name, x in entries(data, section) for peer, hop in x.get("next_hop", {}).items()
+        ]
     for path, hop in named:
         if hop not in (None, "internet", "unchanged") and not _hop(hop, network):
             yield Wrong(path, f"{hop!r} has no address", "a next hop is an NVA, a NIC, a load balancer, a VM, a host or an address")

@@ -132,7 +132,9 @@ def _originated(x: str | Data) -> Originated:
 
 
 def _static_route(x: Data) -> StaticRoute:
-    return StaticRoute(prefix=Prefix.parse(x["prefix"]), to=x.get("to"), interface=x.get("interface"), over_tunnel=x.get("over") == "tunnel")
+    return StaticRoute(
+        prefix=Prefix.parse(x["prefix"]), to=x.get("to"), interface=x.get("interface"), over_tunnel=x.get("over") == "tunnel"
+    )
 
 
 def _session(x: Data) -> SessionSpec:

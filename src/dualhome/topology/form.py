@@ -155,7 +155,9 @@ def _explain(error: Any, data: Mapping[str, Any]) -> Iterator[Wrong]:
         case "x-never":
             yield from _misplaced(path, data)
         case "minProperties" | "minItems" if not value:
-            yield Wrong(path, f"{_subject(path, data)} empty", "there must be at least " + ("one entry" if wanted == 1 else f"{wanted} entries"))
+            yield Wrong(
+                path, f"{_subject(path, data)} empty", "there must be at least " + ("one entry" if wanted == 1 else f"{wanted} entries")
+            )
         case _:
             text, *hint = _value(error.validator, path, value, wanted, shape, data)
             yield Wrong(path, text, "".join(hint))
@@ -212,7 +214,11 @@ def _value(rule: str, path: Path, value: Any, wanted: Any, shape: Mapping[str, A
             bound = "at least" if rule.startswith("min") else "at most"
             if shape.get("minItems", shape.get("minProperties")) == shape.get("maxItems", shape.get("maxProperties")):
                 bound = "exactly"
-            return (f"{_subject(path, data)} {len(value)} {'entry' if len(value) == 1 else 'entries'}, wanted {bound} {wanted}".replace("' is ", "' has "),)
+            return (
+                f"{_subject(path, data)} {len(value)} {'entry' if len(value) == 1 else 'entries'}, wanted {bound} {wanted}".replace(
+                    "' is ", "' has "
+                ),
+            )
         case "maxLength":
             return (f"{subject}, wanted at most {wanted} characters",)
     raise AssertionError(f"the schema has a keyword that this package has no words for: {rule}")

@@ -64,7 +64,10 @@ class Names:
         hosts = {host for section in (NVAS, ROUTERS) for _, x in entries(net, section) for host in _keys(x, "hosts")}
         nics = {f"{name}.{nic}" for name, x in entries(net, NVAS) for nic in _keys(x, "interfaces")}
         far = {
-            str(peer["name"]) for _, x in entries(net, SERVERS) for peer in items(x, "peers") if isinstance(peer, Mapping) and {"address", "name"} <= {*peer}
+            str(peer["name"])
+            for _, x in entries(net, SERVERS)
+            for peer in items(x, "peers")
+            if isinstance(peer, Mapping) and {"address", "name"} <= {*peer}
         }
         hosts |= nics | {"internet"}
         of = {section: {*_keys(net, section)} for section in (VNETS, *NODES, TABLES, MAPS)}
@@ -87,7 +90,9 @@ class Names:
     def _pairs(self) -> Iterator[Iterable[str]]:
         for name, x in entries(self.net, SERVERS):
             yield from ((name, peer) for peer in words(x, "peers"))
-            yield from ((name, gateway) for gateway, y in entries(self.net, GATEWAYS) if y.get("virtual_network") == x.get("virtual_network"))
+            yield from (
+                (name, gateway) for gateway, y in entries(self.net, GATEWAYS) if y.get("virtual_network") == x.get("virtual_network")
+            )
         for section in (NVAS, ROUTERS):
             for name, x in entries(self.net, section):
                 yield name, "internet"
@@ -110,14 +115,22 @@ class Names:
             if base not in pool:
                 yield Wrong(use.path, f"no {NOUNS.get(use.what, use.what)} {base!r}", nearest(base, pool), use.key)
             elif index and (self.kinds.get(base) not in TWINS or index not in ("0", "1")):
-                hint = f"{base}#0 and {base}#1" if self.kinds.get(base) in TWINS else "only route servers, gateways and circuits have instances"
+                hint = (
+                    f"{base}#0 and {base}#1"
+                    if self.kinds.get(base) in TWINS
+                    else "only route servers, gateways and circuits have instances"
+                )
                 yield Wrong(use.path, f"{base!r} has no instance {index}", hint, use.key)
             elif use.what == "peers" and {base, str(use.path[1])} not in self.joined:
-                yield Wrong(use.path, f"no session with {base!r}", nearest(base, self._peers(str(use.path[1])), what="sessions are with"), use.key)
+                yield Wrong(
+                    use.path, f"no session with {base!r}", nearest(base, self._peers(str(use.path[1])), what="sessions are with"), use.key
+                )
         bases = [part.partition("#")[0] for part in parts]
         if len(bases) == 2 and {*bases} <= pool and {*bases} not in self.joined:
             hint = nearest(bases[1], self._peers(bases[0]), what=f"{bases[0]!r} is joined with")
-            yield Wrong(use.path, f"nothing joins {parts[0]!r} and {parts[1]!r}", hint if not hint.startswith("did you mean") else "", use.key)
+            yield Wrong(
+                use.path, f"nothing joins {parts[0]!r} and {parts[1]!r}", hint if not hint.startswith("did you mean") else "", use.key
+            )
 
     def _peers(self, name: str) -> set[str]:
         return {other for pair in self.joined if name in pair for other in pair if other not in (name, "internet")}
@@ -127,7 +140,12 @@ class Names:
         for section in (VNETS, *NODES):
             for name in _keys(self.net, section):
                 if self.kinds[name] != section:
-                    yield Wrong((section, name), f"the name {name!r} is taken", f"by the {NOUNS.get(self.kinds[name], 'node')} of this name", key=True)
+                    yield Wrong(
+                        (section, name),
+                        f"the name {name!r} is taken",
+                        f"by the {NOUNS.get(self.kinds[name], 'node')} of this name",
+                        key=True,
+                    )
         nics = {f"{name}.{nic}" for name, x in entries(self.net, NVAS) for nic in _keys(x, "interfaces")}
         for name in sorted(nics & self.kinds.keys()):
             yield Wrong((self.kinds[name], name), f"the name {name!r} is taken", "by the NIC of this name", key=True)
@@ -141,7 +159,11 @@ class Names:
                     if host in self.kinds or host in nics:
                         yield Wrong(where, f"the name {host!r} of a host is taken", "names are unique in the file", key=True)
                     elif seen != address:
-                        yield Wrong(where, f"the host {host!r} is at {address}, and behind {by!r} at {seen}", "one address behind several routers is anycast")
+                        yield Wrong(
+                            where,
+                            f"the host {host!r} is at {address}, and behind {by!r} at {seen}",
+                            "one address behind several routers is anycast",
+                        )
 
     def pairs(self) -> Iterator[Wrong]:
         """Pairs that join something to itself, or that stand twice."""

@@ -83,7 +83,9 @@ class Locator:
             child = node.children.get(step)
             if child is None:
                 break
-            wants_key = step in node.keys and (bool(child.children) or isinstance(child.value, (dict, list)) or (key and place == len(steps) - 1))
+            wants_key = step in node.keys and (
+                bool(child.children) or isinstance(child.value, (dict, list)) or (key and place == len(steps) - 1)
+            )
             where = node.keys[str(step)] if wants_key else (child.line, child.column)
             node = child
         return where
@@ -153,7 +155,13 @@ def _events(text: str) -> Iterator[Event]:
         place = getattr(error, "position", None)
         at = (text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)) if isinstance(place, int) else (0, 0)
         character = getattr(error, "character", "")
-        what = f"the character {character!r}" if isinstance(character, str) and character else f"the character U+{character:04X}" if character else "no text"
+        what = (
+            f"the character {character!r}"
+            if isinstance(character, str) and character
+            else f"the character U+{character:04X}"
+            if character
+            else "no text"
+        )
         raise _StopError(at[0], at[1], f"not YAML: {what} has no place in it") from error
     except (ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError) as error:
         # ruamel lets these through for bad escapes and directives: "\UFFFFFFFF", "%YAML x".
@@ -218,7 +226,9 @@ class _Builder:
         parent.weight += node.weight
         parent.depth = max(parent.depth, node.depth + 1)
         if max(parent.weight, self.values) > MAX_VALUES:
-            raise _StopError(line, column, f"the file holds more than {MAX_VALUES:,} values once its aliases are followed, which no topology does")
+            raise _StopError(
+                line, column, f"the file holds more than {MAX_VALUES:,} values once its aliases are followed, which no topology does"
+            )
         if parent.depth + len(self.open) > MAX_DEPTH:
             raise _StopError(line, column, f"values nest deeper than {MAX_DEPTH}, which no topology does")
         if isinstance(parent.value, list):

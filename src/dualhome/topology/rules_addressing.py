@@ -30,9 +30,15 @@ def address_space(site: Site) -> Iterator[Wrong]:
         for place, prefix in enumerate(ranges):
             for bad in UNUSABLE:
                 if prefix.overlaps(bad):
-                    yield Wrong((VNETS, name, "address_space", place), f"{prefix} holds addresses of {bad}, which Azure keeps (R4)", "choose another range")
+                    yield Wrong(
+                        (VNETS, name, "address_space", place),
+                        f"{prefix} holds addresses of {bad}, which Azure keeps (R4)",
+                        "choose another range",
+                    )
         for (a, _), (b, index) in overlapping([(prefix, f"{place}") for place, prefix in enumerate(ranges)]):
-            yield Wrong((VNETS, name, "address_space", int(index)), f"its address ranges {a} and {b} overlap", "ranges of one network are apart")
+            yield Wrong(
+                (VNETS, name, "address_space", int(index)), f"its address ranges {a} and {b} overlap", "ranges of one network are apart"
+            )
 
 
 def subnets(site: Site) -> Iterator[Wrong]:
@@ -45,7 +51,9 @@ def subnets(site: Site) -> Iterator[Wrong]:
             space = ", ".join(map(str, site.ranges[network]))
             yield Wrong(subnet.path, f"{subnet.prefix} lies outside the address space of {network!r}", f"which is {space}")
         if subnet.prefix.size < 8:
-            yield Wrong(subnet.path, f"{subnet.prefix} is too small: of a subnet's addresses Azure keeps five (R2)", "the smallest is a /29")
+            yield Wrong(
+                subnet.path, f"{subnet.prefix} is too small: of a subnet's addresses Azure keeps five (R2)", "the smallest is a /29"
+            )
     for ranges in by_network.values():
         for (a, one), (b, other) in overlapping(ranges):
             yield Wrong(site.subnets[other].path, f"{b} overlaps {a} of subnet '{one}'")
@@ -68,7 +76,12 @@ def special_subnets(site: Site) -> Iterator[Wrong]:
         if small and len(kinds) == 2:
             yield Wrong(subnet.path, f"{subnet.prefix} is too small for an ExpressRoute and a VPN gateway (R12)", "a /27 at least")
         if name == ROUTE_SERVER_SUBNET and subnet.route_table:
-            yield Wrong((*subnet.path, "route_table"), "no route table may be associated with RouteServerSubnet (R7)", "remove 'route_table'", key=True)
+            yield Wrong(
+                (*subnet.path, "route_table"),
+                "no route table may be associated with RouteServerSubnet (R7)",
+                "remove 'route_table'",
+                key=True,
+            )
 
 
 def one_route_server(site: Site) -> Iterator[Wrong]:
@@ -86,8 +99,14 @@ def addresses(site: Site) -> Iterator[Wrong]:
         if subnet is None:
             continue
         if not subnet.prefix.covers(address):
-            first, last = (subnet.prefix.address(usable(subnet.prefix)[place]) for place in (0, -1)) if subnet.prefix.size >= 8 else ("", "")
-            yield Wrong(path, f"address {address} lies outside its subnet '{key}', {subnet.prefix}", f"usable are {first} to {last}" if first else "")
+            first, last = (
+                (subnet.prefix.address(usable(subnet.prefix)[place]) for place in (0, -1)) if subnet.prefix.size >= 8 else ("", "")
+            )
+            yield Wrong(
+                path,
+                f"address {address} lies outside its subnet '{key}', {subnet.prefix}",
+                f"usable are {first} to {last}" if first else "",
+            )
         elif subnet.prefix.size >= 8 and address.bits - subnet.prefix.bits not in usable(subnet.prefix):
             first, last = (subnet.prefix.address(usable(subnet.prefix)[place]) for place in (0, -1))
             yield Wrong(path, f"address {address} is one of the five that Azure keeps of '{key}' (R2)", f"usable are {first} to {last}")
@@ -119,7 +138,9 @@ def link_subnets(site: Site) -> Iterator[Wrong]:
         for place, text in enumerate(items(x, "link_subnets")):
             prefix, path = Prefix.parse(text), (CIRCUITS, name, "link_subnets", place)
             if (prefix.version, prefix.length) not in ((4, 30), (6, 126)):
-                yield Wrong(path, f"link subnet {prefix} is no /30 (R139)", "the router takes its first usable address, Microsoft the second")
+                yield Wrong(
+                    path, f"link subnet {prefix} is no /30 (R139)", "the router takes its first usable address, Microsoft the second"
+                )
             for other, network in networks:
                 if other.overlaps(prefix):
                     yield Wrong(path, f"link subnet {prefix} overlaps {other} of virtual network {network!r} (R19)", "choose one outside")

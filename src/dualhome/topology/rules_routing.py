@@ -71,7 +71,11 @@ def remote_gateways(site: Site) -> Iterator[Wrong]:
 def _flag(site: Site, each: Direction) -> Path:
     item = site.net["peerings"][each.path[1]]
     own = item.get(f"{each.local}->{each.remote}", {})
-    return (*each.path, f"{each.local}->{each.remote}", "use_remote_gateways") if "use_remote_gateways" in own else (*each.path, "use_remote_gateways")
+    return (
+        (*each.path, f"{each.local}->{each.remote}", "use_remote_gateways")
+        if "use_remote_gateways" in own
+        else (*each.path, "use_remote_gateways")
+    )
 
 
 def route_server_peers(site: Site) -> Iterator[Wrong]:
@@ -123,7 +127,9 @@ def circuits(site: Site) -> Iterator[Wrong]:
                 yield Wrong(path, f"gateway {name!r} is connected twice (R146)", "one connection per gateway and circuit")
         for place, name in enumerate(words(x, "global_reach")):
             if name == circuit:
-                yield Wrong((CIRCUITS, circuit, "global_reach", place), f"{circuit!r} is joined with itself", "global_reach lists other circuits")
+                yield Wrong(
+                    (CIRCUITS, circuit, "global_reach", place), f"{circuit!r} is joined with itself", "global_reach lists other circuits"
+                )
 
 
 def vpn_connections(site: Site) -> Iterator[Wrong]:
@@ -134,9 +140,13 @@ def vpn_connections(site: Site) -> Iterator[Wrong]:
         for key in ("gateway", "to"):
             name = item[key].partition("#")[0]
             if name in gateways and gateways[name]["type"] != "Vpn":
-                yield Wrong((CONNECTIONS, place, key), f"gateway {name!r} is of type ExpressRoute", "a VPN connection needs one of type Vpn")
+                yield Wrong(
+                    (CONNECTIONS, place, key), f"gateway {name!r} is of type ExpressRoute", "a VPN connection needs one of type Vpn"
+                )
             if item.get("bgp") and name in routers and "asn" not in routers[name]:
-                yield Wrong((CONNECTIONS, place, "bgp"), f"BGP is on, and {name!r} has no 'asn'", f"give {name!r} one, or write 'bgp: false'")
+                yield Wrong(
+                    (CONNECTIONS, place, "bgp"), f"BGP is on, and {name!r} has no 'asn'", f"give {name!r} one, or write 'bgp: false'"
+                )
 
 
 def sessions(site: Site) -> Iterator[Wrong]:
@@ -187,7 +197,9 @@ def next_hops(site: Site) -> Iterator[Wrong]:
             named += [(("next_hops", i), hop) for i, hop in enumerate(route.get("next_hops", []))]  # type: ignore[misc]
             for where, hop in named:
                 if hop == "internet":
-                    yield Wrong((TABLES, table, "routes", place, *where), "'internet' has no address", "'next_hop_type: Internet' leads there")
+                    yield Wrong(
+                        (TABLES, table, "routes", place, *where), "'internet' has no address", "'next_hop_type: Internet' leads there"
+                    )
     for section in (NVAS, ROUTERS):
         for name, x in entries(site.net, section):
             for peer, hop in x.get("next_hop", {}).items():
@@ -202,7 +214,9 @@ def session_addresses(site: Site) -> Iterator[Wrong]:
             for place, session in enumerate(items(x, "sessions")):
                 given = [*map(Address.parse, session.get("addresses", []))]
                 if len({address.version for address in given}) > 1:
-                    yield Wrong((section, name, "sessions", place, "addresses"), "one IPv4 and one IPv6 address", "both ends have the same version")
+                    yield Wrong(
+                        (section, name, "sessions", place, "addresses"), "one IPv4 and one IPv6 address", "both ends have the same version"
+                    )
 
 
 RULES = (

@@ -88,6 +88,8 @@ pub struct Decision {
     preference: Preference,
     /// The most paths of a multipath set.
     multipath: usize,
+    /// Multipath only among routes of the best one's neighboring AS ("|=").
+    same_neighbor: bool,
 }
 
 /// What was decided; numbers are places in the list of paths.
@@ -102,7 +104,7 @@ pub struct Chosen {
 }
 
 impl Decision {
-    /// From names; without "|" the best route alone is the multipath set. The last round is "peer", named or not.
+    /// From names; without "|" the best route alone is the multipath set, with "|=" it holds only routes of the best one's neighboring AS. The last round is "peer", named or not.
     pub fn new<S: AsRef<str>>(rounds: &[S], preference: &str, multipath: usize) -> Result<Self, String> {
         let preference = match preference {
             "ExpressRoute" => Preference::ExpressRoute,
@@ -110,9 +112,10 @@ impl Decision {
             "ASPath" => Preference::AsPath,
             other => return Err(format!("preference '{other}' is none of ExpressRoute, VpnGateway, ASPath")),
         };
-        let (mut parsed, mut bar) = (Vec::new(), None);
+        let (mut parsed, mut bar, mut same_neighbor) = (Vec::new(), None, false);
         for name in rounds.iter().map(AsRef::as_ref) {
-            if name == "|" {
+            if name == "|" || name == "|=" {
+                same_neighbor = name == "|=";
                 if bar.replace(parsed.len()).is_some() {
                     return Err("rounds: '|' stands there twice".into());
                 }
@@ -137,6 +140,7 @@ impl Decision {
             rounds: parsed,
             preference,
             multipath,
+            same_neighbor,
         })
     }
 
@@ -175,6 +179,9 @@ impl Decision {
             equal,
             lost,
         };
+        if let (true, Some(best)) = (self.same_neighbor, chosen.best) {
+            chosen.equal.retain(|i| neighbor_as(&paths[*i]) == neighbor_as(&paths[best]));
+        }
         if chosen.equal.len() > self.multipath {
             chosen.equal = chosen.order();
             chosen.equal.truncate(self.multipath);
