@@ -102,7 +102,7 @@ def test_effective_routes_in_a_terminal() -> None:
     )
     assert shown == (
         "prefix     source                 state   next hop type          next hops           from\n"
-        "──────────────────────────────────────────────────────────────────────────────────────────────────\n"
+        f"{chr(0x2500) * 99}\n"
         "0.0.0.0/0  VirtualNetworkGateway  Active  VirtualNetworkGateway  10.1.2.4, 10.2.2.4  spoke-rs (R50)\n"
         "0.0.0.0/0  Default                Active  None                                       (R45)"
     )

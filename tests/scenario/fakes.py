@@ -52,7 +52,7 @@ def finding(code: str, on: str) -> Any:
     return SimpleNamespace(code=code, on=on, **text)
 
 
-class Restless(DualhomeError):
+class RestlessError(DualhomeError):
     """Stands for NotSettled."""
 
 
@@ -72,7 +72,7 @@ class FakeRun:
 
     def settle(self, within_s: float) -> float:
         if self.settles_in is None:
-            raise Restless("hub1-nva/spoke-rs#0 is flapping")
+            raise RestlessError("hub1-nva/spoke-rs#0 is flapping")
         self.now_s += self.settles_in
         return self.settles_in
 

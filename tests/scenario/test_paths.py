@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from dualhome.forwarding.trace import Hop, Path
+from dualhome.net import Address
 from tests.scenario.fakes import FakeRun, play
 
+SOMEWHERE = Address.parse("10.10.1.4")
 KINDS = {"spoke-vm": "vm", "internet": "internet", "hub1-nva": "nva", "hub2-nva": "nva"}
 
 
@@ -23,6 +25,8 @@ def path(*names: str, because: str | None = None, detail: str = "", at: str | No
         detail=detail,
         choices=(),
         translated=(),
+        source=SOMEWHERE,
+        destination=SOMEWHERE,
     )
 
 

@@ -165,5 +165,5 @@ def test_an_event_that_names_nothing_is_a_fault_of_the_file() -> None:
         def fail(self, target: object) -> None:
             raise RequestError("no node 'hub1-nva'")
 
-    with pytest.raises(TopologyError, match="fake.yaml:17:5: fail: no node 'hub1-nva'"):
+    with pytest.raises(TopologyError, match=r"fake\.yaml:17:5: fail: no node 'hub1-nva'"):
         play("- fail: hub1-nva", Refusing())

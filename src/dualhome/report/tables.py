@@ -92,7 +92,7 @@ def rejected(rows: Sequence[RouteView], title: str | None = None) -> Table:
     return table
 
 
-def bgplight(rows: Sequence[RouteView], title: str | None = None) -> Table:
+def bgp_table(rows: Sequence[RouteView], title: str | None = None) -> Table:
     """A Loc-RIB with what lost: `*>` the best, `*=` as good, else the round in which it lost."""
     several = len({r.speaker for r in rows}) > 1
     table = light(
@@ -134,10 +134,13 @@ def outages(rows: Sequence[tuple[str, str, float]]) -> Table:
     """From, to, seconds of the worst flow."""
     table = light("from", "to", "outage")
     for source, destination, gap_s in rows:
-        table.add_row(
-            source, destination, Text("none" if gap_s == 0 else duration(gap_s), GOOD if gap_s < 1 else WARN if gap_s < 10 else BAD)
-        )
+        table.add_row(source, destination, outage(gap_s))
     return table
+
+
+def outage(gap_s: float) -> Text:
+    """How long in words, in a colour that says how bad."""
+    return Text("none" if gap_s == 0 else duration(gap_s), GOOD if gap_s < 1 else WARN if gap_s < 10 else BAD)
 
 
 def duration(seconds: float) -> str:
