@@ -268,8 +268,13 @@ class Run:
                 raise RequestError("a failure names a node, link, session, virtual_network or region")
             yield self._target(kind, str(target[kind]), str(target.get("how", how)))
             return
-        name = str(target)
-        yield self._target("link" if "<->" in name else "session" if "/" in name else "node", name, how)
+        name, _, own_how = str(target).partition(":")
+        kind = "link" if "<->" in name else "session" if "/" in name else "node"
+        if name in self.network.virtual_networks:
+            kind = "virtual_network"
+        elif name in self._failing("region"):
+            kind = "region"
+        yield self._target(kind, name, own_how or how)
 
     def _target(self, kind: str, name: str, how: str) -> events.Target:
         if how not in ("crash", "silent", "forwarding"):

@@ -32,10 +32,14 @@ def simulate(
     how: Annotated[
         How, typer.Option("--how", help="How each of them fails: its transport closes, its packets vanish, or it drops data alone.")
     ] = How.crash,
+    each: Annotated[bool, typer.Option("--each", help="Mend each failure before the next.")] = False,
     every: Annotated[bool, typer.Option("--every", help="Fail each NVA, instance, gateway, circuit and router, one at a time.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Start the network cold, let it settle, then fail what is named, one on top of the other: what changes, and how long the outage is."""
+    """Start the network cold, let it settle, then fail what is named, one on top of the other: what changes, and how long the outage is.
+
+    A virtual network or region fails whole; hub1-nva:silent says for one failure how.
+    """
     net = open_net(file)
     run = net.simulate(settle=False)
     pairs = watched_pairs(run)
@@ -47,7 +51,7 @@ def simulate(
     if json:
         from dualhome.report import changes
 
-        episodes = [changes.data(e) for e in failures(run, pairs, first, targets, how.value, restore=every)]
+        episodes = [changes.data(e) for e in failures(run, pairs, first, targets, how.value, restore=each or every)]
         show_json(opening(run, settled_s) | {"failures": episodes})
         return
     from dualhome.report import changes
@@ -55,13 +59,14 @@ def simulate(
     out = console()
     show_opening(run, settled_s, pairs)
     told = []
-    for episode in failures(run, pairs, first, targets, how.value, restore=every):
+    for episode in failures(run, pairs, first, targets, how.value, restore=each or every):
         told.append(episode)
         out.print()
         out.print(changes.shown(episode))
-    if len(told) > 1:
+    failed = [episode for episode in told if not episode.restored]
+    if len(failed) > 1:
         out.print()
-        out.print(changes.summary(told))
+        out.print(changes.summary(failed))
 
 
 def failures(
@@ -71,18 +76,23 @@ def failures(
     from dualhome.report.changes import Episode
 
     before = first
-    for target in targets:
-        with working(f"failing {target}"):
-            run.fail(target, how)
-            settled_s = settle(run)
-            after = look(run, pairs)
-            gaps = [(a, b, run.outage(a, b)) for a, b in pairs]
-        yield Episode(target=target, how=how, settled_after_s=settled_s, before=before, after=after, outages=[g for g in gaps if g[2] > 0])
-        before = after
-        if restore:
-            run.restore(target)
-            settle(run)
-            before = look(run, pairs)
+    for text in targets:
+        target, _, own_how = text.partition(":")
+        this_how = own_how or how
+        for restored in (False, True) if restore else (False,):
+            with working(f"{'restoring' if restored else 'failing'} {target}"):
+                if restored:
+                    run.restore(target)
+                else:
+                    run.fail(target, this_how)
+                settled_s = settle(run)
+                after = look(run, pairs)
+                gaps = [(a, b, run.outage(a, b)) for a, b in pairs]
+            lost = [gap for gap in gaps if gap[2] > 0]
+            yield Episode(
+                target=target, how=this_how, settled_after_s=settled_s, before=before, after=after, outages=lost, restored=restored
+            )
+            before = after
 
 
 def look(run: Run, pairs: Sequence[tuple[str, str]]) -> Snapshot:
@@ -144,6 +154,8 @@ def show_opening(run: Run, settled_s: float, pairs: Sequence[tuple[str, str]]) -
     views = run.sessions()
     up = sum(v.state == "Established" for v in views)
     out.print(Text.assemble((run.network.name, "bold"), f"  settled after {tables.duration(settled_s)}: {up // 2} BGP sessions up"))
+    out.print()
+    out.print(tables.session_pairs(views))
     down = [v for v in views if v.state != "Established"]
     if down:
         out.print()

@@ -45,6 +45,7 @@ class Episode:
     before: Snapshot
     after: Snapshot
     outages: Sequence[tuple[str, str, float]]
+    restored: bool = False
 
 
 def snapshot(
@@ -76,7 +77,7 @@ def _by_prefix(rows: Sequence[EffectiveRoute]) -> dict[str, str]:
 def data(episode: Episode) -> Data:
     """As `simulate --json` prints it."""
     return {
-        "fail": episode.target,
+        "restore" if episode.restored else "fail": episode.target,
         "how": episode.how,
         "settled_after_s": round(episode.settled_after_s, 6),
         "sessions": [{"session": k, "before": a, "after": b} for k, a, b in _differences(episode.before.sessions, episode.after.sessions)],
@@ -97,12 +98,19 @@ def shown(episode: Episode) -> RenderableType:
     """For a terminal."""
     how = "" if episode.how == "crash" else f" ({episode.how})"
     text = Text()
-    text.append(f"✗ {episode.target}{how}", "bold red")
+    if episode.restored:
+        text.append(f"✓ {episode.target} restored", "bold green")
+    else:
+        text.append(f"✗ {episode.target}{how}", "bold red")
     text.append(f"  settled after {tables.duration(episode.settled_after_s)}")
     lost = [k for k, _, b in _differences(episode.before.sessions, episode.after.sessions) if b != "Established"]
     if lost:
         text.append("\n  sessions down  ", "bright_black")
         text.append(_pairs(lost))
+    back = [k for k, _, b in _differences(episode.before.sessions, episode.after.sessions) if b == "Established"]
+    if back:
+        text.append("\n  sessions up  ", "bright_black")
+        text.append(_pairs(back))
     for nic, rows in episode.after.routes.items():
         for prefix, old, new in _differences(episode.before.routes.get(nic, {}), rows):
             text.append(f"\n  {nic}  ", "bright_black")
@@ -126,7 +134,7 @@ def summary(episodes: Sequence[Episode]) -> Table:
         worst = max((gap_s for *_, gap_s in episode.outages), default=0.0)
         cut = [f"{a} ⇒ {b}" for (a, b), ways in episode.after.paths.items() if any("✗" in way for way in ways)]
         table.add_row(
-            episode.target,
+            episode.target + ("" if episode.how == "crash" else f" ({episode.how})"),
             tables.duration(episode.settled_after_s),
             tables.outage(worst),
             Text(", ".join(cut), "red") if cut else Text("nobody", "green"),

@@ -9,6 +9,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from dualhome.model import base_name
+
 if TYPE_CHECKING:
     from dualhome.check import Finding
     from dualhome.engine.views import RouteView, SessionView
@@ -44,6 +46,30 @@ def sessions(rows: Sequence[SessionView]) -> Table:
         hold = f"{row.hold_time_s:g} s" if up and row.hold_time_s else ""
         learned = str(row.routes_learned) if up else ""
         table.add_row(row.speaker, row.peer, Text(str(row.state), GOOD if up else BAD), hold, learned, "" if up else (row.last_error or ""))
+    return table
+
+
+def session_pairs(rows: Sequence[SessionView]) -> Table:
+    """One row for the sessions between two objects: how many there are, how many are up, what each side has learned."""
+    pairs: dict[tuple[str, str], list[SessionView]] = {}
+    for row in rows:
+        first, second = base_name(row.speaker), base_name(row.peer)
+        pairs.setdefault((second, first) if (second, first) in pairs else (first, second), []).append(row)
+    table = light("sessions", "", "up", "hold time", "routes learned", fold=("routes learned",))
+    for (first, second), sides in pairs.items():
+        up = [side for side in sides if side.state == "Established"]
+        learned = [
+            f"{name} {', '.join(map(str, sorted({s.routes_learned for s in up if base_name(s.speaker) == name})))}"
+            for name in dict.fromkeys((first, second))
+        ]
+        hold = f"{up[0].hold_time_s:g} s" if up else ""
+        table.add_row(
+            first,
+            second,
+            Text(f"{len(up) // 2} of {len(sides) // 2}", GOOD if len(up) == len(sides) else BAD),
+            hold,
+            ", ".join(learned) if up else "",
+        )
     return table
 
 
