@@ -33,7 +33,10 @@ def topology(spokes: int) -> dict[str, object]:
         }  # fmt: skip
     for n in range(spokes):
         base = f"10.{10 + n // 250}.{n % 250}"
-        networks[f"spoke{n}"] = {"address_space": [f"{base}.0/24"], "subnets": {"RouteServerSubnet": f"{base}.0/26", "vm": f"{base}.128/26"}}
+        networks[f"spoke{n}"] = {
+            "address_space": [f"{base}.0/24"],
+            "subnets": {"RouteServerSubnet": f"{base}.0/26", "vm": f"{base}.128/26"},
+        }
         peerings += [{"between": [f"spoke{n}", f"hub{hub}"], "allow_forwarded_traffic": True} for hub in (1, 2)]
         servers[f"spoke{n}-rs"] = {"virtual_network": f"spoke{n}", "peers": ["hub1-nva", "hub2-nva"]}
         machines[f"vm{n}"] = {"subnet": f"spoke{n}/vm"}

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from dualhome.check.facts import Facts
 from dualhome.explain.absence import absent_story
-from dualhome.explain.search import refusals
+from dualhome.explain.search import holders, refusals
 from dualhome.explain.story import Remedy, Step, Story
 from dualhome.explain.tale import steps, way
 from dualhome.forwarding.effective import EffectiveRoute, effective_routes, select
@@ -23,7 +23,7 @@ def nic_story(facts: Facts, nic: str, prefix: Prefix) -> Story:
     """Why this next hop, or why none."""
     rows = [row for row in effective_routes(facts.engine, nic) if row.prefix == prefix]
     active = next((row for row in rows if row.state == "Active"), None)
-    if active is None:
+    if active is None or (_only_the_systems(active) and announced(facts, prefix)):
         return absent(facts, nic, prefix)
     hops = " and ".join(map(str, active.next_hops))
     beaten = tuple(_beaten(facts, nic, prefix, active, rows))
@@ -52,6 +52,16 @@ def nic_story(facts: Facts, nic: str, prefix: Prefix) -> Story:
         refusals=tuple(stop.step for stop in refused),
         remedy=next((stop.remedy for stop in refused if stop.remedy is not None), None),
     )
+
+
+def _only_the_systems(row: EffectiveRoute) -> bool:
+    """A None row, or the way to the Internet: what is there before anyone announces anything (R45)."""
+    return row.source == "Default" and row.next_hop_type in ("None", "Internet")
+
+
+def announced(facts: Facts, prefix: Prefix) -> bool:
+    """Whether the file lets anyone announce it, or anyone holds it."""
+    return any(prefix in speaker.config.origins for speaker in facts.plan.speakers.values()) or bool(holders(facts, prefix))
 
 
 def _instances(facts: Facts, owner: str) -> list[str]:

@@ -13,11 +13,11 @@ from dualhome.explain.story import Step, Story
 from dualhome.explain.tale import best, steps, way
 from dualhome.forwarding.effective import effective_routes
 from dualhome.model import base_name
-from dualhome.net import Prefix
+from dualhome.net import Address, Prefix
 
 
 def story(engine: Machine, node: str, prefix: Prefix | str) -> Story:
-    """Why the node has a route for exactly this prefix, or why it has none.
+    """Why the node has a route for exactly this prefix, or why it has none; an address stands for the longest prefix that anyone has for it.
 
     For a machine, a NIC or a gateway its effective route; for any other speaker (and an NVA that has a route of its own) its Loc-RIB.
 
@@ -26,7 +26,7 @@ def story(engine: Machine, node: str, prefix: Prefix | str) -> Story:
     """
     if isinstance(prefix, str):
         try:
-            prefix = Prefix.parse(prefix)
+            prefix = Prefix.parse(prefix) if "/" in prefix else _longest(engine, node, Address.parse(prefix))
         except ValueError as error:
             raise RequestError(f"'{prefix}' is no prefix ({error}); write it as 192.168.0.0/16") from error
     facts, network = Facts(engine), engine.network
@@ -47,6 +47,16 @@ def story(engine: Machine, node: str, prefix: Prefix | str) -> Story:
         known = ", ".join(sorted({base_name(name) for name in engine.plan.speakers} | set(network.virtual_machines)))
         raise RequestError(f"nothing here is named '{node}' and has routes; there are {known}")
     return speaker_story(facts, next((n for n in instances if best(facts, n, prefix) is not None), instances[0]), prefix)
+
+
+def _longest(engine: Machine, node: str, address: Address) -> Prefix:
+    """The longest prefix around an address that the node has, or that anyone is to announce."""
+    network = engine.network
+    known = [prefix for speaker in engine.plan.speakers.values() for prefix in speaker.config.origins]
+    if base_name(node) in network.gateways or any(nic.name == node for nic in network.nics()):
+        known += [row.prefix for row in effective_routes(engine, node) if row.source != "Default"]
+    covering = [prefix for prefix in known if prefix.covers(address)]
+    return max(covering, key=lambda prefix: prefix.length, default=address.host_prefix)
 
 
 def speaker_story(facts: Facts, speaker: str, prefix: Prefix) -> Story:
