@@ -75,7 +75,17 @@ fn fixed(us: &Identity, config: &PeerConfig, route: &Working, invalid: Option<&s
         ("invalid", invalid.map(str::to_string)),
         (
             "as-loop",
-            (copies > config.allowas_in).then(|| format!("{} stands {copies} times in the path, allowed {}", us.asn, config.allowas_in)),
+            (copies > config.allowas_in).then(|| {
+                format!(
+                    "own ASN {} in the path {}",
+                    us.asn,
+                    if copies == 1 {
+                        "once".to_owned()
+                    } else {
+                        format!("{copies} times")
+                    }
+                )
+            }),
         ),
         (
             "cluster-loop",
