@@ -27,7 +27,7 @@ setup: .cache/built ## virtual environment, dependencies, the Rust core; the com
 .cache/built: .cache/venv pyproject.toml $(RUST_SOURCES)
 	$(call say,The BGP core in Rust (two minutes on a new machine))
 	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust, https://rustup.rs"; exit 1; }
-	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/maturin develop --release --quiet
+	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/maturin develop --release --quiet 2>&1 | tail -n 1
 	@touch $@
 
 demo: setup ## the article's ExpressRoute network: converge, then every failure

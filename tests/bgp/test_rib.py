@@ -50,7 +50,7 @@ def test_refused_routes_are_kept_with_their_reasons() -> None:
     bad[bad.index(b"\x40\x01\x01\x00") + 3] = 9  # ORIGIN 9: treat-as-withdraw (RFC 7606 section 7.1)
     receive(rib, 1, announce(*rows) + bytes(bad))
     got = [(text(r.prefix), r.reason, r.detail) for r in rib.rejected()]
-    assert got[0] == ("10.1.0.0/16", "as-loop", "65000 stands 1 times in the path, allowed 0")
+    assert got[0] == ("10.1.0.0/16", "as-loop", "own ASN 65000 in the path once")
     assert got[1] == ("10.2.0.0/16", "policy", "drop it")
     assert got[2][:2] == ("10.4.0.0/16", "invalid")
     assert got[2][2] is not None
