@@ -29,7 +29,7 @@ def topology(spokes: int) -> dict[str, object]:
         inward = [{"match": {"learned_from": [f"hub{hub}-rs"]}}, {"actions": {"prefix": "drop"}}]
         nvas[f"hub{hub}-nva"] = {
             "subnet": f"hub{hub}/nva", "ip_forwarding": True, "asn": 65000 + hub, "as_override": True,
-            "export": {f"hub{hub}-rs": onward} | {name: inward for name in own},
+            "export": {f"hub{hub}-rs": onward} | dict.fromkeys(own, inward),
         }  # fmt: skip
     for n in range(spokes):
         base = f"10.{10 + n // 250}.{n % 250}"

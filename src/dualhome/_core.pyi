@@ -24,7 +24,10 @@ class Framer:
         """From now on messages up to 65535 octets are fine (RFC 8654), but OPEN and KEEPALIVE."""
 
     def feed(self, data: bytes) -> tuple[list[tuple[int, bytes]], WireError | None]:
-        """Messages that are complete now, as (type, bytes): a run of consecutive UPDATEs is one item of type 2 that holds them whole with their headers; the other types come one an item and hold the body alone, without header. The error, if any, is of what follows them; after one the framer gives nothing more."""
+        """Messages that are complete now, as (type, bytes): a run of consecutive UPDATEs is one item of type 2 that holds them whole with
+        their headers; the other types come one an item and hold the body alone, without header. The error, if any, is of what follows
+        them; after one the framer gives nothing more.
+        """
 
 @final
 class OpenMessage:
@@ -56,7 +59,9 @@ def encode_open(
     extended_message: bool = True,
     graceful_restart: bool = True,
 ) -> bytes:
-    """A whole OPEN message; AS_TRANS (23456) in My Autonomous System where the ASN needs four octets. `graceful_restart` sends the capability with time 0 and no families: that End-of-RIB will be sent (RFC 4724 section 4)."""
+    """A whole OPEN message; AS_TRANS (23456) in My Autonomous System where the ASN needs four octets. `graceful_restart` sends the
+    capability with time 0 and no families: that End-of-RIB will be sent (RFC 4724 section 4).
+    """
 
 def encode_keepalive() -> bytes: ...
 def encode_notification(code: int, subcode: int, data: bytes = b"") -> bytes: ...
@@ -84,7 +89,9 @@ def decode_updates(data: bytes, four_octet_as: bool = True) -> list[UpdateRow]:
     """Rows of whole UPDATE messages (with headers). Raises WireError where the session must be reset."""
 
 def encode_updates(rows: list[UpdateRow] | str, four_octet_as: bool = True, max_message: int = 4096) -> bytes:
-    """Whole UPDATE messages from a JSON list of objects with UpdateRow's keys (prefix as text); rows with equal attributes share messages. For tests and tools."""
+    """Whole UPDATE messages from a JSON list of objects with UpdateRow's keys (prefix as text); rows with equal attributes share
+    messages. For tests and tools.
+    """
 
 @final
 class Route:
@@ -112,10 +119,13 @@ class Route:
 class Rib:
     """Adj-RIB-In, Loc-RIB and Adj-RIB-Out of one speaker. Bytes in, bytes out; no I/O, no clock.
 
-    `rounds`: names of the decision's rounds in order; "|" stands where the tie-breakers begin: what is left there is the multipath set; "|=" where of these only routes of the best one's neighboring AS are.
+    `rounds`: names of the decision's rounds in order; "|" stands where the tie-breakers begin: what is left there is the multipath set;
+    "|=" where of these only routes of the best one's neighboring AS are.
     Known rounds: next-hop (drops routes of peers whose next hops can't be used), preference (R107 class filter, by `preference`),
-    weight (highest), local-preference (highest), self (own routes first), as-path (shortest), preference-tie (under ASPath keep ExpressRoute, D12),
-    origin (lowest), med (RFC 4271 9.1.2.2 c, missing = 0), ebgp (eBGP over iBGP), |, router-id (lowest router ID, or ORIGINATOR_ID), cluster-list (shortest),
+    weight (highest), local-preference (highest), self (own routes first), as-path (shortest), preference-tie (under ASPath keep
+    ExpressRoute, D12),
+    origin (lowest), med (RFC 4271 9.1.2.2 c, missing = 0), ebgp (eBGP over iBGP), |, router-id (lowest router ID, or ORIGINATOR_ID),
+    cluster-list (shortest),
     peer-address (lowest), peer (lowest number; always decides).
     """
 
@@ -133,7 +143,10 @@ class Rib:
         """All is decided anew."""
 
     def set_peer(self, peer: int, config: str) -> None:
-        """Add a peer, or change one that is there; JSON, see bgp/policy.py `PeerPolicy`. Whatever the peer sent is judged anew under changed checks and rules, and what it is told follows changed export; no session is reset. Raises ValueError for a bad configuration, and then nothing is changed."""
+        """Add a peer, or change one that is there; JSON, see bgp/policy.py `PeerPolicy`. Whatever the peer sent is judged anew under
+        changed checks and rules, and what it is told follows changed export; no session is reset. Raises ValueError for a bad
+        configuration, and then nothing is changed.
+        """
 
     def remove_peer(self, peer: int) -> None: ...
     def peer_up(self, peer: int, *, four_octet_as: bool, families: list[tuple[int, int]], max_message: int, router_id: str) -> None:
@@ -143,10 +156,14 @@ class Rib:
         """All that it announced is gone, and so is its Adj-RIB-Out."""
 
     def receive(self, peer: int, updates: bytes) -> WireError | None:
-        """Whole UPDATE messages, as the framer gives them. What RFC 7606 lets live lives; an error is returned where the session must be reset (also 6/1: too many prefixes)."""
+        """Whole UPDATE messages, as the framer gives them. What RFC 7606 lets live lives; an error is returned where the session must be
+        reset (also 6/1: too many prefixes).
+        """
 
     def originate(self, prefix: PrefixTuple, attributes: str) -> None:
-        """JSON: {"as_path": [asn…], "next_hop": "10.0.0.4", "origin": "igp", "med": null, "local_preference": 100, "weight": 32768, "communities": ["65001:100"], "tags": ["self", …]}; replaces a former one."""
+        """JSON: {"as_path": [asn…], "next_hop": "10.0.0.4", "origin": "igp", "med": null, "local_preference": 100, "weight": 32768,
+        "communities": ["65001:100"], "tags": ["self", …]}; replaces a former one.
+        """
 
     def withdraw(self, prefix: PrefixTuple) -> None: ...
     def process(self) -> int:
@@ -171,13 +188,17 @@ class Rib:
         """Every path that was let in, by prefix; of one prefix the best first, then in the order in which they lost (latest round first)."""
 
     def best(self) -> list[tuple[PrefixTuple, list[tuple[str, int, int]]]]:
-        """The Loc-RIB in bulk, sorted: prefix, then (next hop, peer or -1, AS path length) of its multipath set, the best first, the rest by next hop."""
+        """The Loc-RIB in bulk, sorted: prefix, then (next hop, peer or -1, AS path length) of its multipath set, the best first, the rest
+        by next hop.
+        """
 
     def lookup(self, address: str) -> list[Route]:
         """The multipath set of the longest prefix that covers the address; [] for none."""
 
     def received(self, peer: int, prefix: PrefixTuple | None = None) -> list[Route]:
-        """What the peer announced and the checks let in, as it was before the rules ran; `reason` is "policy" where a rule then refused it."""
+        """What the peer announced and the checks let in, as it was before the rules ran; `reason` is "policy" where a rule then refused
+        it.
+        """
 
     def rejected(self, peer: int | None = None) -> list[Route]:
         """What was received and refused by a check, a rule or RFC 7606, as received."""
@@ -186,10 +207,14 @@ class Rib:
         """The Adj-RIB-Out of the peer, attributes as on the wire (`peer` is where each came from)."""
 
     def explain_import(self, peer: int, prefix: PrefixTuple) -> str:
-        """JSON list of steps: {"step", "effect": "pass"|"change"|"reject", "term", "reason", "before": {...}, "after": {...}} with as_path, next_hop, communities, local_preference, med in before and after. [] where the peer announced no such prefix."""
+        """JSON list of steps: {"step", "effect": "pass"|"change"|"reject", "term", "reason", "before": {...}, "after": {...}} with
+        as_path, next_hop, communities, local_preference, med in before and after. [] where the peer announced no such prefix.
+        """
 
     def explain_export(self, peer: int, prefix: PrefixTuple) -> str:
-        """The same for what this peer is told of the best route; steps are the fixed ones too: "split-horizon", "no-advertise", "no-export", "ibgp-to-ibgp", "own-asn", "next-hop"."""
+        """The same for what this peer is told of the best route; steps are the fixed ones too: "split-horizon", "no-advertise",
+        "no-export", "ibgp-to-ibgp", "own-asn", "next-hop".
+        """
 
     def statistics(self) -> dict[str, int]:
         """prefixes, paths, attributes (distinct blocks), rejected, update_groups, updates_in, updates_out."""

@@ -87,7 +87,7 @@ class _Gateways:
     def edges(self, prefix: Prefix, instances: Sequence[str]) -> list[Address]:
         """Next hops of ExpressRoute as NICs list them: edge routers of one connection only, the one of highest weight (R51, R114)."""
         hops = [hop for each in dict.fromkeys(instances) for hop in self._of(each).get(prefix, ()) if hop.peer is not None]
-        weights = {name: weight for name, weight in self._weights(instances)}
+        weights = dict(self._weights(instances))
         circuits = sorted({base_name(hop.peer) for hop in hops if hop.peer}, key=lambda name: (-weights.get(name, 0), name))
         return list(dict.fromkeys(hop.next_hop for hop in hops if hop.peer and base_name(hop.peer) == circuits[0])) if circuits else []
 
