@@ -440,6 +440,12 @@ class Network:
     route_tables: Mapping[str, RouteTable] = field(default_factory=dict)
     route_maps: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict)
     intents: tuple[Intent, ...] = ()
+    _by_ends: dict[str, dict[str, Peering]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Peerings are asked for by their ends all the time."""
+        for each in self.peerings:
+            self._by_ends.setdefault(each.local, {}).setdefault(each.remote, each)
 
     def routers(self) -> Iterator[Router]:
         """NVAs, then on-premises routers."""
@@ -464,12 +470,11 @@ class Network:
 
     def peering(self, local: str, remote: str) -> Peering | None:
         """The resource that `local` owns toward `remote`, whatever its state."""
-        return next((p for p in self.peerings if p.local == local and p.remote == remote), None)
+        return self._by_ends.get(local, {}).get(remote)
 
     def connected(self, local: str) -> Iterator[Peering]:
         """Peerings of `local` that are Connected: the mirror exists (R20)."""
-        mirrors = {p.local for p in self.peerings if p.remote == local}
-        return (p for p in self.peerings if p.local == local and p.remote in mirrors)
+        return (each for each in self._by_ends.get(local, {}).values() if self.peering(each.remote, local))
 
     def transit_spokes(self, hub: str) -> Iterator[str]:
         """Virtual networks that form a transit pair with this one: they use its gateways and route server (R29, R34)."""
