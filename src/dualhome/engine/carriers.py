@@ -2,111 +2,122 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator, Mapping
 
-from dualhome.engine.faults import Faults, virtual_network_of
+from dualhome.engine.faults import Faults
 from dualhome.forwarding.trace import reaches
 from dualhome.forwarding.world import Programmed, RibHop, World
-from dualhome.model import Network, base_name
+from dualhome.model import Network, UserRoute
 from dualhome.net import Address, Prefix
 from dualhome.plan import Carrier, Plan, SessionPlan
 
 
-@dataclass(frozen=True, slots=True)
-class ControlView:
-    """The world as BGP's packets meet it: a node that only drops data still passes them on to itself."""
+class ControlPlane:
+    """The world as BGP's own packets meet it: nodes and links that only drop data let them pass. Where BGP can't steer them, it is without routes of BGP."""
 
-    world: World
-    faults: Faults
-    own_memo: dict[object, Any] = field(default_factory=dict)
+    def __init__(self, world: World, faults: Faults, *, steered: bool) -> None:
+        self._world, self._faults, self._steered = world, faults, steered
+        self.memo: dict[object, object] = {}
 
     @property
     def network(self) -> Network:
-        """The model."""
-        return self.world.network
+        """As the world says."""
+        return self._world.network
 
     def alive(self, node: str) -> bool:
         """Neither crashed nor silent."""
-        return not mute(self.faults, self.world.network, node)
+        return not self._faults.mute(node)
 
     def joined(self, a: str, b: str) -> bool:
-        """As the world says, but for what only drops data."""
-        return not any(t.how != "forwarding" for t in self.faults.of_pair("link", a, b))
+        """Not failed, or only for data."""
+        return all(how == "forwarding" for how in self._faults.pair("link", a, b))
 
     def programmed(self, virtual_network: str, nic: str | None) -> Mapping[Prefix, Programmed]:
-        """As the world says."""
-        return self.world.programmed(virtual_network, nic)
+        """As the world says, or nothing."""
+        return self._world.programmed(virtual_network, nic) if self._steered else {}
 
     def rib(self, speaker: str, address: Address) -> tuple[Prefix, tuple[RibHop, ...]] | None:
         """As the world says."""
-        return self.world.rib(speaker, address)
-
-    @property
-    def memo(self) -> MutableMapping[object, Any]:
-        """Its own, as its answers differ."""
-        return self.own_memo
-
-    def shape(self) -> int:
-        """As the world says."""
-        return self.world.shape()
+        return self._world.rib(speaker, address)
 
     def version(self) -> int:
         """As the world says."""
-        return self.world.version()
+        return self._world.version()
 
-
-def mute(faults: Faults, network: Network, node: str) -> bool:
-    """Whether no packet passes the node: crashed or silent."""
-    return any(t.how in ("crash", "silent") for t in faults.of_node(network, node))
-
-
-def crashed(faults: Faults, network: Network, node: str) -> bool:
-    """Whether the node's processes are gone."""
-    return any(t.how == "crash" for t in faults.of_node(network, node))
+    def shape(self) -> int:
+        """As the world says."""
+        return self._world.shape()
 
 
 class Carriers:
-    """Answers `carries`, remembered until the shape of the network changes (failures, configuration): routes of BGP never steer such packets where
-    a virtual network or peering covers the destination (R56), and elsewhere the answer is asked anew.
+    """Answers whether a session's packets arrive, and remembers it.
+
+    Where a virtual network's own routes lead to the peer, BGP can't steer the packets (R56), so an answer holds until something fails or the
+    configuration changes; elsewhere until any route changes.
     """
 
     def __init__(self, world: World, faults: Faults, plan: Plan) -> None:
-        self._view = ControlView(world, faults)
-        self._faults = faults
+        self._world, self._faults = world, faults
+        self._views = {steered: ControlPlane(world, faults, steered=steered) for steered in (True, False)}
         self._known: dict[tuple[str, str], bool] = {}
-        self._sessions: dict[tuple[str, str], SessionPlan] = {}
+        self._steered: dict[tuple[str, str], tuple[int, bool]] = {}
         self.change(plan)
 
     def change(self, plan: Plan) -> None:
-        """Another plan, or other failures."""
+        """Another plan, or other failures: nothing that was remembered holds."""
         self._plan = plan
-        self._known.clear()
         self._sessions = {pair: s for s in plan.sessions for pair in ((s.a, s.b), (s.b, s.a))}
+        self.forget()
+
+    def forget(self) -> None:
+        """Something failed or was mended."""
+        self._known.clear()
+        self._steered.clear()
+        for view in self._views.values():
+            view.memo.clear()
 
     def session(self, a: str, b: str) -> SessionPlan | None:
-        """The session between two speakers."""
+        """What the plan says of the session of two speakers, whichever side is named first."""
         return self._sessions.get((a, b))
 
     def carries(self, speaker: str, peer: str) -> bool:
         """Whether a packet of their session, sent by `speaker` now, arrives at `peer`."""
-        key = (speaker, peer)
-        if key not in self._known:
-            self._known[key] = self._arrives(speaker, peer)
-        return self._known[key]
+        pair = (speaker, peer)
+        if pair in self._known:
+            return self._known[pair]
+        if pair in self._steered and self._steered[pair][0] == self._world.version():
+            return self._steered[pair][1]
+        session, version = self._sessions.get(pair), self._world.version()
+        steered = session is not None and session.carrier is Carrier.NETWORK and self._may_be_steered(speaker, peer)
+        arrives = session is not None and self._arrives(session, speaker, peer, steered=steered)
+        if steered:
+            self._steered[pair] = (version, arrives)
+        else:
+            self._known[pair] = arrives
+        return arrives
 
-    def _arrives(self, speaker: str, peer: str) -> bool:
-        session, network = self._sessions.get((speaker, peer)), self._plan.network
-        if session is None or session.carrier is Carrier.NOWHERE:
+    def _arrives(self, session: SessionPlan, speaker: str, peer: str, *, steered: bool) -> bool:
+        faults = self._faults
+        if session.carrier is Carrier.NOWHERE or faults.mute(speaker) or faults.mute(peer):
             return False
-        if mute(self._faults, network, speaker) or mute(self._faults, network, peer):
-            return False
-        if any(t.how != "forwarding" for t in self._faults.of_pair("link", speaker, peer)):
+        if any(how != "forwarding" for kind in ("link", "session") for how in faults.pair(kind, speaker, peer)):
             return False
         if session.carrier is not Carrier.NETWORK:
             return True
-        config = self._plan.speakers[speaker].config.peers[peer].session
-        if virtual_network_of(network, base_name(speaker)) is None and network.router(speaker) is None:
-            return False
-        return reaches(self._view, speaker, config.remote_address)
+        return reaches(self._views[steered], speaker, self._plan.speakers[speaker].config.peers[peer].session.remote_address)
+
+    def _may_be_steered(self, speaker: str, peer: str) -> bool:
+        """Whether routes of BGP, or of a user, decide where these packets go; else the sender's virtual network or a peering of it leads to the peer."""
+        network = self._plan.network
+        mine, theirs = self._plan.speakers[speaker].virtual_network, self._plan.speakers[peer].virtual_network
+        if mine is None or theirs is None:
+            return True
+        address = self._plan.speakers[speaker].config.peers[peer].session.remote_address
+        if any(route.prefix.covers(address) for route in _user_routes(network, mine)):
+            return True
+        return mine != theirs and all(peering.remote != theirs for peering in network.connected(mine))
+
+
+def _user_routes(network: Network, virtual_network: str) -> Iterator[UserRoute]:
+    tables = {subnet.route_table for subnet in network.virtual_networks[virtual_network].subnets.values() if subnet.route_table}
+    return (route for name in sorted(tables) for route in network.route_tables[name].routes)

@@ -1,8 +1,9 @@
-"""What happens to the whole network, and what it asks of its driver. All are plain values, so that a record can be written down."""
+"""What happens to the network, and what it asks of its driver. All are plain values; `as_data` and `from_data` write them down and read them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 
 from dualhome.net import Prefix
 from dualhome.plan import Plan
@@ -10,7 +11,10 @@ from dualhome.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What fails or is restored. `kind`: node, link, session, virtual_network, region; `how`: crash, silent, forwarding."""
+    """What fails or is restored. `kind`: node, link, session, virtual_network, region; `how`: crash, silent, forwarding.
+
+    Names are as in the topology file: `spoke-rs` (all instances), `spoke-rs#0`; `a<->b` for a link; `a/b` for a session.
+    """
 
     kind: str
     name: str
@@ -36,7 +40,7 @@ class TransportFailed:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The peer opened a transport."""
+    """The peer opened a transport to the speaker."""
 
     speaker: str
     peer: str
@@ -45,7 +49,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Bytes:
-    """Bytes of the peer arrived."""
+    """What the peer sent, cut anywhere."""
 
     speaker: str
     peer: str
@@ -94,17 +98,18 @@ class Withdraw:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The network is another now."""
+    """The network is another from now on."""
 
     plan: Plan
 
 
 Event = TransportUp | TransportFailed | Accepted | Bytes | TransportClosed | Fail | Restore | Announce | Withdraw | Change
+OfTransport = TransportUp | TransportFailed | Accepted | Bytes | TransportClosed
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Open a transport from a speaker to its peer."""
+    """Open a transport from a speaker to its peer; an attempt that is still on its way is given up for it."""
 
     speaker: str
     peer: str
@@ -122,7 +127,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """Close a transport."""
+    """Close a transport once all that was sent on it is written."""
 
     speaker: str
     peer: str
@@ -130,14 +135,21 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True)
-class Break:
-    """All transports between two speakers (of one speaker with everyone where `peer` is None) end: their far ends see them close at once."""
+class Vanish:
+    """The speaker is gone: it has no transports any more, and their far ends see them close."""
 
     speaker: str
-    peer: str | None = None
 
 
-Effect = Open | Send | Close | Break
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What joined two speakers is gone, and both know it: transports between them close at both ends."""
+
+    a: str
+    b: str
+
+
+Effect = Open | Send | Close | Vanish | Cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,3 +160,44 @@ class JournalEntry:
     kind: str
     who: str
     text: str
+
+
+_WRITTEN = {
+    each.__name__: each for each in (TransportUp, TransportFailed, Accepted, Bytes, TransportClosed, Fail, Restore, Announce, Withdraw)
+}
+
+
+def as_data(event: Event) -> dict[str, object]:
+    """An event as plain data. A `Change` has none: who writes it down numbers the plans."""
+    assert not isinstance(event, Change), "a plan is kept, not written down"
+    data: dict[str, object] = {"event": type(event).__name__}
+    for field in fields(event):
+        value = getattr(event, field.name)
+        match value:
+            case bytes():
+                data[field.name] = value.hex()
+            case Target():
+                data[field.name] = {"kind": value.kind, "name": value.name, "how": value.how}
+            case tuple():
+                data[field.name] = [str(prefix) for prefix in value]
+            case _:
+                data[field.name] = value
+    return data
+
+
+def from_data(data: Mapping[str, object]) -> Event:
+    """The event that `as_data` wrote."""
+    values = {key: _value(key, value) for key, value in data.items() if key != "event"}
+    return _WRITTEN[str(data["event"])](**values)  # type: ignore[arg-type]  # fields as `as_data` wrote them
+
+
+def _value(key: str, value: object) -> object:
+    match key, value:
+        case "data", str():
+            return bytes.fromhex(value)
+        case "prefixes", Sequence():
+            return tuple(Prefix.parse(str(each)) for each in value)
+        case "target", Mapping():
+            return Target(str(value["kind"]), str(value["name"]), str(value["how"]))
+        case _:
+            return value

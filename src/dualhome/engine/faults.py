@@ -1,15 +1,16 @@
-"""What is broken at present, and what follows for nodes and for what joins them. Names without # mean all instances."""
+"""What is broken at present, and what follows from it for nodes, for what joins them, and for sessions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from dualhome.engine.events import Target
 from dualhome.model import Network, base_name
 
 
 def covers(name: str, full: str) -> bool:
-    """Whether a name as written means this full name."""
+    """Whether a name as written means this full name: without # it means all instances."""
     return name == full or ("#" not in name and base_name(full) == name)
 
 
@@ -19,63 +20,100 @@ def pair_of(name: str) -> tuple[str, str]:
     return first, second
 
 
-class Faults:
-    """Targets that are failed, in the order in which they failed."""
+def places(network: Network) -> dict[str, str]:
+    """The virtual network that each node stands in, by the node's name without #; those on premises stand in none."""
+    found = {rs.name: rs.virtual_network for rs in network.route_servers.values()}
+    found |= {gateway.name: gateway.virtual_network for gateway in network.gateways.values()}
+    found |= {nva.name: nva.virtual_network for nva in network.nvas.values() if nva.virtual_network}
+    found |= {machine.name: machine.nic.virtual_network for machine in network.virtual_machines.values()}
+    found |= {balancer.name: balancer.subnet.partition("/")[0] for balancer in network.load_balancers.values()}
+    return found
 
-    def __init__(self) -> None:
-        self.active: list[Target] = []
+
+class Faults:
+    """All that is failed, in the order in which it failed; answers are remembered until something fails, is mended, or the network changes."""
+
+    def __init__(self, network: Network) -> None:
+        self.active: tuple[Target, ...] = ()
+        self._nodes: dict[str, tuple[str, ...]] = {}
+        self._pairs: dict[tuple[str, str, str], tuple[str, ...]] = {}
+        self.of_network(network)
+
+    def of_network(self, network: Network) -> None:
+        """The network is this one now; failures stay."""
+        self._network, self.places = network, places(network)
+        self._forget()
 
     def add(self, target: Target) -> None:
-        """Something fails; failing anew replaces how it failed."""
-        self.remove(target)
-        self.active.append(target)
+        """Something fails; what fails anew fails in the new way. An object of several instances fails as its instances, for they are mended one by one."""
+        added = list(self._instances(target))
+        self.active = (*(t for t in self.active if not any(_same(t, each) for each in added)), *added)
+        self._forget()
 
-    def remove(self, target: Target) -> list[Target]:
-        """It is mended; what was removed. A node's restoration mends its instances too."""
-        gone = [t for t in self.active if t.kind == target.kind and (t.name == target.name or _same(t, target))]
-        self.active = [t for t in self.active if t not in gone]
-        return gone
+    def remove(self, target: Target) -> bool:
+        """It is mended; whether it, or an instance of it, had failed."""
+        gone = [t for t in self.active if _same(t, target) or (t.kind == target.kind == "node" and covers(target.name, t.name))]
+        self.active = tuple(t for t in self.active if t not in gone)
+        self._forget()
+        return bool(gone)
 
-    def of_node(self, network: Network, node: str) -> Iterator[Target]:
-        """Everything that is wrong with a node."""
-        place = virtual_network_of(network, node)
-        for target in self.active:
-            if (
-                (target.kind == "node" and covers(target.name, node))
-                or (target.kind == "virtual_network" and place == target.name)
-                or (target.kind == "region" and place and network.virtual_networks[place].region == target.name)
-            ):
-                yield target
+    def clear(self) -> None:
+        """All is mended."""
+        self.active = ()
+        self._forget()
 
-    def of_pair(self, kind: str, a: str, b: str) -> Iterator[Target]:
-        """Everything that is wrong with what joins two (kind link), or with their session (kind session)."""
-        for target in self.active:
-            if target.kind == kind:
-                first, second = pair_of(target.name)
-                if (covers(first, a) and covers(second, b)) or (covers(first, b) and covers(second, a)):
-                    yield target
+    # --- what follows -------------------------------------------------------------------------------------------------
+
+    def node(self, node: str) -> tuple[str, ...]:
+        """How the node fails, in every way in which it does."""
+        if not self.active:
+            return ()
+        if node not in self._nodes:
+            place = self.places.get(base_name(node))
+            region = self._network.virtual_networks[place].region if place else None
+            words = {"virtual_network": place, "region": region}
+            self._nodes[node] = tuple(
+                t.how for t in self.active if (covers(t.name, node) if t.kind == "node" else t.kind in words and words[t.kind] == t.name)
+            )
+        return self._nodes[node]
+
+    def pair(self, kind: str, a: str, b: str) -> tuple[str, ...]:
+        """How what joins two fails (kind link), or their session (kind session)."""
+        if not self.active:
+            return ()
+        key = (kind, a, b)
+        if key not in self._pairs:
+            self._pairs[key] = tuple(t.how for t in self.active if t.kind == kind and _joins(t.name, a, b))
+        return self._pairs[key]
+
+    def crashed(self, node: str) -> bool:
+        """Whether the node's processes are gone."""
+        return "crash" in self.node(node)
+
+    def mute(self, node: str) -> bool:
+        """Whether no packet passes the node, not even BGP's: it is crashed or silent."""
+        return any(how != "forwarding" for how in self.node(node))
+
+    def _instances(self, target: Target) -> Iterator[Target]:
+        network = self._network
+        twins = target.name in network.route_servers or target.name in network.gateways or target.name in network.circuits
+        if target.kind == "node" and twins:
+            yield from (replace(target, name=f"{target.name}#{i}") for i in (0, 1))
+        else:
+            yield target
+
+    def _forget(self) -> None:
+        self._nodes.clear()
+        self._pairs.clear()
+
+
+def _joins(name: str, a: str, b: str) -> bool:
+    first, second = pair_of(name)
+    return (covers(first, a) and covers(second, b)) or (covers(first, b) and covers(second, a))
 
 
 def _same(one: Target, other: Target) -> bool:
-    if one.kind == "node":
-        return covers(other.name, one.name)
-    if one.kind in ("link", "session"):
-        return set(pair_of(one.name)) == set(pair_of(other.name))
-    return False
-
-
-def virtual_network_of(network: Network, node: str) -> str | None:
-    """The virtual network that a node stands in."""
-    base = base_name(node)
-    for rs in network.route_servers.values():
-        if rs.name == base:
-            return rs.virtual_network
-    if base in network.gateways:
-        return network.gateways[base].virtual_network
-    if base in network.nvas:
-        return network.nvas[base].virtual_network
-    if base in network.virtual_machines:
-        return network.virtual_machines[base].nic.virtual_network
-    if base in network.load_balancers:
-        return network.load_balancers[base].subnet.partition("/")[0]
-    return None
+    """Whether both mean the same thing, in whatever way it fails."""
+    if one.kind != other.kind:
+        return False
+    return one.name == other.name or (one.kind in ("link", "session") and set(pair_of(one.name)) == set(pair_of(other.name)))

@@ -1,83 +1,197 @@
-"""What route servers have programmed: a function of their RIBs, but for delay and damping (R71), and while both instances are dead (D15)."""
+"""What NICs have of route servers and gateways: a function of their RIBs, but for delay and damping (R71), and while both instances are dead (D15)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from dualhome.forwarding.world import Programmed
-from dualhome.model import Programming
-from dualhome.net import Prefix
+from dualhome._core import Rib
+from dualhome.bgp.speaker import Speaker
+from dualhome.forwarding.programming import programmed_by
+from dualhome.forwarding.world import Programmed, RibHop
+from dualhome.model import Network, Programming, RouteServer
+from dualhome.net import Address, Prefix
 from dualhome.units import Instant, seconds
 
 Table = Mapping[Prefix, Programmed]
+Row = tuple[Prefix, tuple[RibHop, ...]]
+Key = tuple[str, int | None]  # virtual network, and under partition the instance
+
+
+class LocRibs:
+    """Loc-RIBs in bulk, as programming reads them; each is made once for each of its versions."""
+
+    def __init__(self, speakers: Mapping[str, Speaker]) -> None:
+        self._speakers = speakers
+        self._known: dict[str, tuple[Rib, int, list[Row]]] = {}
+
+    def table(self, speaker: str) -> Sequence[Row]:
+        """By prefix the multipath set, the best first; empty where no such speaker is."""
+        mine = self._speakers.get(speaker)
+        if mine is None:
+            return ()
+        known = self._known.get(speaker)
+        if known is None or known[0] is not mine.rib or known[1] != mine.version():
+            known = self._known[speaker] = (mine.rib, mine.version(), list(_rows(mine)))
+        return known[2]
+
+
+def _rows(speaker: Speaker) -> Iterator[Row]:
+    """Prefixes that share next hops share the set."""
+    names = {speaker.peer_number(name): name for name in speaker.config.peers}
+    sets: dict[tuple[tuple[str, int, int], ...], tuple[RibHop, ...]] = {}
+    for key, ways in speaker.rib.best():
+        prefix, ends = Prefix(*key), tuple(ways)
+        if any(number < 0 for _, number, _ in ends):
+            yield prefix, tuple(_hop(speaker, names.get(number), next_hop, prefix) for next_hop, number, _ in ends)
+            continue
+        if ends not in sets:
+            sets[ends] = tuple(_hop(speaker, names[number], next_hop, prefix) for next_hop, number, _ in ends)
+        yield prefix, sets[ends]
+
+
+def _hop(speaker: Speaker, peer: str | None, next_hop: str, prefix: Prefix) -> RibHop:
+    own = speaker.config.origins.get(prefix)
+    tags = speaker.config.peers[peer].policy.tags if peer is not None else own.tags if own else ("self",)
+    return RibHop(peer=peer, next_hop=Address.parse(next_hop), tags=tags)
 
 
 class Slow:
-    """The NICs of one virtual network whose route server takes its time: what is programmed, and what is on its way."""
+    """NICs whose route server takes its time (R71): what they have, and what is on its way to them.
+
+    A change arrives `delay_s` later, but not within `damping_s` of the last one of the same prefix; then it brings what is wanted by that time.
+    """
 
     def __init__(self, settings: Programming, first: Table) -> None:
         self.settings = settings
-        self.installed: dict[Prefix, Programmed] = dict(first)
+        self.installed: Table = dict(first)
         self.due: dict[Prefix, Instant] = {}
-        self._last: dict[Prefix, Instant] = {}
-        self._wanted: Table = dict(first)
+        self._changed_at: dict[Prefix, Instant] = {}
+        self._wanted: Table = first
 
     def want(self, wanted: Table, now: Instant) -> None:
-        """The RIBs say this now: each change takes the delay, and a second one to a prefix waits until the damping after the first is over."""
+        """RIBs say this now."""
         if wanted is self._wanted:
             return
-        for prefix in dict.fromkeys([*wanted, *self._wanted]):
-            if wanted.get(prefix) == self._wanted.get(prefix):
-                continue
+        for prefix in dict.fromkeys([*self._wanted, *wanted]):
             if wanted.get(prefix) == self.installed.get(prefix):
                 self.due.pop(prefix, None)
-                continue
-            when = Instant(now + seconds(self.settings.delay_s))
-            if prefix in self._last:
-                when = Instant(max(when, self._last[prefix] + seconds(self.settings.damping_s)))
-            self.due[prefix] = when
+            elif prefix not in self.due:
+                soonest = Instant(now + seconds(self.settings.delay_s))
+                last = self._changed_at.get(prefix)
+                self.due[prefix] = soonest if last is None else max(soonest, Instant(last + seconds(self.settings.damping_s)))
         self._wanted = wanted
 
-    def tick(self, now: Instant) -> bool:
-        """Install what is due; whether anything was."""
-        ready = [prefix for prefix, when in self.due.items() if when <= now]
+    def tick(self, now: Instant) -> int:
+        """Install what is due; how many prefixes that were."""
+        ready = [prefix for prefix, due in self.due.items() if due <= now]
+        if not ready:
+            return 0
+        installed = dict(self.installed)
         for prefix in ready:
             del self.due[prefix]
-            self._last[prefix] = now
+            self._changed_at[prefix] = now
             if prefix in self._wanted:
-                self.installed[prefix] = self._wanted[prefix]
+                installed[prefix] = self._wanted[prefix]
             else:
-                self.installed.pop(prefix, None)
-        if ready:
-            self.installed = dict(self.installed)
-        return bool(ready)
+                installed.pop(prefix, None)
+        self.installed = installed
+        return len(ready)
 
     def deadline(self) -> Instant | None:
         """When the next change is due."""
         return min(self.due.values(), default=None)
 
 
+def _keys(rs: RouteServer) -> list[Key]:
+    """NICs that have the same: all, or those of one instance (R73)."""
+    return [(rs.virtual_network, part) for part in ((0, 1) if rs.programming.by == "partition" else (None,))]
+
+
 class Programs:
-    """What is programmed in each virtual network, kept while nothing that it hangs on changes."""
+    """By virtual network what its NICs have. The same object is given while nothing changed."""
 
-    def __init__(
-        self,
-        compute: Callable[[str, int | None], Table],
-        versions: Callable[[str], tuple[object, ...]],
-        frozen: Callable[[str], bool],
-    ) -> None:
-        self._compute, self._versions, self._frozen = compute, versions, frozen
-        self._known: dict[tuple[str, int | None], tuple[tuple[object, ...], Table]] = {}
+    def __init__(self, network: Network, speakers: Mapping[str, Speaker], works: Callable[[str], bool]) -> None:
+        self._speakers, self._works = speakers, works
+        self._ribs = LocRibs(speakers)
+        self._fresh: dict[Key, tuple[tuple[object, ...], Table]] = {}
+        self._slow: dict[Key, Slow] = {}
+        self._servers: dict[str, RouteServer] = {}
+        self._generation = 0
+        self._network = network
+        self.change(network)
 
-    def table(self, virtual_network: str, part: int | None) -> Table:
-        """The same object while nothing changed; the last one while nobody programs (D15)."""
-        key = (virtual_network, part)
-        known = self._known.get(key)
-        if known is not None and self._frozen(virtual_network):
+    def change(self, network: Network) -> None:
+        """Another network; where routes begin to be slow, NICs keep what they have until a change of it is due."""
+        servers = {rs.virtual_network: rs for rs in network.route_servers.values()}
+        slow: dict[Key, Slow] = {}
+        for place, rs in servers.items():
+            if rs.programming.delay_s or rs.programming.damping_s:
+                for key in _keys(rs):
+                    slow[key] = self._slow.get(key) or Slow(rs.programming, self._wanted(key) if place in self._servers else {})
+                    slow[key].settings = rs.programming
+        self._network, self._servers, self._slow = network, servers, slow
+        self._part_of = {nic.name: place % 2 for place, nic in enumerate(network.nics())}
+        self._generation += 1
+
+    def table(self, virtual_network: str, nic: str | None) -> Table:
+        """What a NIC has from its own virtual network's route server and gateways."""
+        key = (virtual_network, self._part(virtual_network, nic))
+        return self._slow[key].installed if key in self._slow else self._wanted(key)
+
+    def remember(self, dying: Callable[[str], bool]) -> None:
+        """Before something breaks: what a route server has programmed must be known, for if both its instances die, it stays (D15)."""
+        for rs in self._servers.values():
+            if all(dying(f"{rs.name}#{i}") for i in (0, 1)):
+                for key in _keys(rs):
+                    self._wanted(key)
+
+    def tick(self, now: Instant) -> list[tuple[str, int]]:
+        """Let delayed changes become due; in which virtual networks how many prefixes changed."""
+        done = []
+        for key, slow in self._slow.items():
+            slow.want(self._wanted(key), now)
+            if count := slow.tick(now):
+                done.append((key[0], count))
+        return done
+
+    def deadline(self) -> Instant | None:
+        """When the next delayed change is due."""
+        return min((due for slow in self._slow.values() if (due := slow.deadline()) is not None), default=None)
+
+    def pending(self) -> list[str]:
+        """Virtual networks to whose NICs routes are on their way."""
+        return list(dict.fromkeys(place for (place, _), slow in self._slow.items() if slow.due))
+
+    def _part(self, virtual_network: str, nic: str | None) -> int | None:
+        """Under partition each NIC belongs to one instance, in turn by the NICs' order (R73)."""
+        rs = self._servers.get(virtual_network)
+        if rs is None or rs.programming.by != "partition":
+            return None
+        return self._part_of.get(nic or "", 0)
+
+    def _wanted(self, key: Key) -> Table:
+        """What RIBs say. NICs of a dead instance belong to the other one (R84); while both are dead nobody takes anything back (D15)."""
+        place, part = key
+        known = self._fresh.get(key)
+        rs = self._servers.get(place)
+        working = [i for i in (0, 1) if rs is not None and self._works(f"{rs.name}#{i}")]
+        if rs is not None and not working and known is not None:
             return known[1]
-        versions = self._versions(virtual_network)
-        if known is None or known[0] != versions:
-            fresh = self._compute(virtual_network, part)
-            known = (versions, known[1] if known is not None and known[1] == fresh else fresh)
-            self._known[key] = known
+        if part is not None and working and part not in working:
+            part = working[0]
+        programmers = self._programmers(place)
+        state = (self._generation, part, *(self._state(name) for name in programmers))
+        if known is None or known[0] != state:
+            fresh = programmed_by(self._network, place, self._ribs.table, self._works, part)
+            known = self._fresh[key] = (state, known[1] if known is not None and known[1] == fresh else fresh)
         return known[1]
+
+    def _state(self, name: str) -> tuple[object, ...]:
+        """What a programmer's part hangs on."""
+        speaker = self._speakers.get(name)
+        return (None,) if speaker is None else (self._works(name), speaker.rib, speaker.version())
+
+    def _programmers(self, virtual_network: str) -> list[str]:
+        rs = self._servers.get(virtual_network)
+        objects = [*([rs.name] if rs else []), *(gateway.name for gateway in self._network.gateways_of(virtual_network))]
+        return [f"{name}#{i}" for name in objects for i in (0, 1)]

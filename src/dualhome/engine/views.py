@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dualhome._core import Route
+from dualhome.bgp.events import State
 from dualhome.bgp.speaker import Speaker
 from dualhome.net import Prefix
 from dualhome.plan import SpeakerKind
+from dualhome.units import Instant, as_seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,22 @@ class RouteView:
     lost_in: str | None
     reason: str | None
     detail: str | None
+
+
+def session_view(name: str, speaker: Speaker, peer: str, *, since: Instant, carrier: str) -> SessionView:
+    """One side of a session. A speaker that is dead has all its sessions Idle."""
+    session = speaker.session(peer)
+    up = session.state is State.ESTABLISHED
+    return SessionView(
+        speaker=name,
+        peer=peer,
+        state=session.state.value,
+        since_s=as_seconds(since),
+        last_error=session.last_error,
+        hold_time_s=(session.hold_time_s or 0) if up else 0,
+        routes_learned=len(speaker.learned(peer)) if up else 0,
+        carrier=carrier,
+    )
 
 
 def route_view(name: str, speaker: Speaker, kind: SpeakerKind, peer: str, route: Route, *, advertised: bool = False) -> RouteView:

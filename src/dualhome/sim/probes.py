@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from dualhome.engine import Engine
 from dualhome.forwarding.trace import FlowTable
-from dualhome.units import Duration, Instant
+from dualhome.units import Duration, Instant, between
 
-FLOWS = 64
+FLOWS: Final = 64
 
 
 class Probe:
@@ -16,28 +18,27 @@ class Probe:
         self.source, self.destination = source, destination
         self._version = -1
         self._down_since: list[Instant | None] = [None] * FLOWS
-        self._worst = Duration(0)
+        self._longest = Duration(0)
 
     def mark(self, now: Instant) -> None:
-        """Something was done to the network: count anew."""
-        self._worst = Duration(0)
+        """Something was done to the network: count anew; a gap that is open counts from here."""
+        self._longest = Duration(0)
         self._down_since = [None if since is None else now for since in self._down_since]
 
     def look(self, engine: Engine, now: Instant) -> None:
-        """Record each flow's state, if anything changed."""
+        """See what becomes of each flow, if anything changed."""
         if engine.version() == self._version:
             return
         self._version = engine.version()
-        table = FlowTable(engine, self.source, self.destination)
-        for flow in range(FLOWS):
-            delivered = table.outcome(flow).outcome == "delivered"
-            since = self._down_since[flow]
+        ways = FlowTable(engine, self.source, self.destination)
+        for flow, since in enumerate(self._down_since):
+            delivered = ways.outcome(flow).outcome == "delivered"
             if delivered and since is not None:
-                self._worst = Duration(max(self._worst, now - since))
+                self._longest = max(self._longest, between(since, now))
                 self._down_since[flow] = None
             elif not delivered and since is None:
                 self._down_since[flow] = now
 
     def outage(self, now: Instant) -> Duration:
         """The longest gap; one that is still open counts until now."""
-        return Duration(max([self._worst, *(now - since for since in self._down_since if since is not None)]))
+        return max(self._longest, *(between(since, now) for since in self._down_since if since is not None), Duration(0))

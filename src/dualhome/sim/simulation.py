@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
 
 from dualhome.engine import Engine, events
 from dualhome.errors import DualhomeError
@@ -18,115 +17,108 @@ class NotSettled(DualhomeError):  # noqa: N818  # a state of the network and not
     """The network didn't come to rest in the time given; says what was still going on."""
 
 
-DOINGS = (events.Fail, events.Restore, events.Announce, events.Withdraw, events.Change)
-
-
 class Simulation:
-    """A plan on virtual time, from a cold start at 0."""
+    """A plan on virtual time, from a cold start at 0. With a seed other than 0 timers have jitter; with a record all inputs are written down."""
 
-    def __init__(self, plan: Plan, seed: int | None = None) -> None:
+    def __init__(self, plan: Plan, seed: int = 0, record: Record | None = None) -> None:
         self.engine = Engine(plan, seed or None)
         self.now = Instant(0)
-        self.record = Record()
+        self._record = record
         self._queue: list[tuple[Instant, int, Arrival]] = []
         self._made = 0
         self._transports = Transports(self.engine, self._schedule)
         self._probes: dict[tuple[str, str], Probe] = {}
-        self._unrest: tuple[str, str] | None = None
         self._perform(self.engine.start(self.now))
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
-    def next_instant(self) -> Instant | None:
-        """When something happens next, if ever."""
-        due = [self._queue[0][0]] if self._queue else []
+    def step(self, until: int) -> bool:
+        """Go on to the next instant at which something happens, and let it; False, and go on to `until`, where that is later."""
         deadline = self.engine.deadline()
-        return min([*due, *([] if deadline is None else [deadline])], default=None)
-
-    def step(self, until: Instant) -> bool:
-        """Go to the next instant at which something happens and let it; False, and go to `until`, where that lies later."""
-        when = self.next_instant()
-        if when is None or when > until:
-            self.now = max(self.now, until)
+        due = [when for when in (deadline, self._queue[0][0] if self._queue else None) if when is not None and when <= until]
+        if not due:
+            self.now = Instant(max(self.now, until))
             return False
-        self.now = max(self.now, when)
+        self.now = max(self.now, min(due))
         while self._queue and self._queue[0][0] <= self.now:
             _, _, arrival = heapq.heappop(self._queue)
             for event in self._transports.arrive(arrival, self.now):
                 self._give(event)
-        self.record.tick(self.now)
-        self._perform(self.engine.tick(self.now))
-        self._rest()
+        if deadline is not None and deadline <= self.now:
+            if self._record:
+                self._record.tick(self.now)
+            self._perform(self.engine.tick(self.now))
+        self._end_instant()
         return True
 
-    def run_until(self, until: Instant) -> None:
+    def run_until(self, until: int) -> None:
         """Let time pass."""
         while self.step(until):
             pass
 
     def settle(self, within_s: float) -> float:
-        """Go on until nothing can change but keepalives and attempts to connect that must fail; the time in seconds when that was.
+        """Go on until only keepalives, and attempts to connect that must fail, are left; the time by then, in seconds since the start.
 
         Raises:
-            NotSettled: it took longer.
+            NotSettled: it takes longer; the message says what was still going on.
         """
-        limit = Instant(self.now + seconds(within_s))
+        limit = self.now + seconds(within_s)
         while (reason := self.unsettled()) is not None:
             if not self.step(limit):
                 raise NotSettled(f"not settled after {within_s:g} s: {reason}")
         return as_seconds(self.now)
 
     def unsettled(self) -> str | None:
-        """What may still change, None where nothing may."""
-        if self._transports.busy:
-            return "messages are on their way"
-        if (reason := self.engine.pending_programming()) is not None:
-            return reason
-        if self._unrest is not None and (reason := self.engine.restless(*self._unrest)) is not None:
-            return reason
-        for session in self.engine.plan.sessions:
-            for pair in ((session.a, session.b), (session.b, session.a)):
-                if pair[0] in self.engine.speakers and (reason := self.engine.restless(*pair)) is not None:
-                    self._unrest = pair
-                    return reason
-        return None
+        """What may still change; None where nothing may."""
+        return "messages are on their way" if self._transports.busy else self.engine.unsettled()
 
-    # --- doing --------------------------------------------------------------------------------------------------------
+    # --- doing and watching -------------------------------------------------------------------------------------------
 
     def handle(self, event: events.Event) -> None:
-        """Something is done to the network now; outages count from here."""
-        for probe in self._probes.values():
-            probe.look(self.engine, self.now)
-            probe.mark(self.now)
+        """Something is done to the network now; outages count from here.
+
+        Raises:
+            RequestError: it names what isn't there; then nothing has happened.
+        """
         self._give(event)
-        self._transports.shape_changed(self.now)
-        self._rest()
+        for probe in self._probes.values():
+            probe.mark(self.now)
+        self._end_instant()
 
     def probe(self, source: str, destination: str) -> None:
-        """Watch this stream from now on."""
+        """Watch this stream from now on.
+
+        Raises:
+            RequestError: one of the two is nothing that sends or receives.
+        """
         if (source, destination) not in self._probes:
-            probe = self._probes[source, destination] = Probe(source, destination)
+            probe = Probe(source, destination)
             probe.look(self.engine, self.now)
+            self._probes[source, destination] = probe
 
     def outage(self, source: str, destination: str) -> float:
-        """Seconds of the longest gap of any flow since the last event."""
+        """Seconds of the longest gap of any flow since the last event, or since the stream is watched."""
         self.probe(source, destination)
         return as_seconds(self._probes[source, destination].outage(self.now))
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
     def _give(self, event: events.Event) -> None:
-        self.record.event(self.now, event)
-        self._perform(self.engine.handle(event, self.now))
+        effects = self.engine.handle(event, self.now)
+        if self._record:
+            self._record.event(self.now, event)
+        self._perform(effects)
 
-    def _rest(self) -> None:
+    def _end_instant(self) -> None:
         """All of this instant is in: decide, send, look."""
-        self.record.flush(self.now)
+        if self._record:
+            self._record.flush(self.now)
         self._perform(self.engine.flush(self.now))
+        self._transports.wake(self.now)
         for probe in self._probes.values():
             probe.look(self.engine, self.now)
 
-    def _perform(self, effects: Iterator[events.Effect] | list[events.Effect]) -> None:
+    def _perform(self, effects: list[events.Effect]) -> None:
         for effect in effects:
             self._transports.perform(effect, self.now)
 

@@ -1,33 +1,40 @@
 """Connections between speakers: they carry bytes in order, with a delay, and only while their packets would arrive.
 
-What is sent while packets don't arrive isn't lost: TCP sends it again, so it arrives within a second of their arriving again.
+What is sent while packets don't arrive isn't lost: TCP sends it again, and it arrives soon after they do again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from dualhome.engine import Engine, events
 from dualhome.plan import Carrier
 from dualhome.units import Duration, Instant, after, seconds
 
-NEAR, FAR = seconds(0.001), seconds(0.005)  # one way: within Azure; over circuits, tunnels and links
-RESEND = seconds(1)
-GIVE_UP = seconds(20)  # an attempt to connect that nobody answers
-KEEPALIVE = b"\xff" * 16 + b"\x00\x13\x04"
+NEAR: Final = seconds(0.001)
+"""One way, within Azure."""
+FAR: Final = seconds(0.005)
+"""One way over circuits, tunnels and links."""
+RESEND: Final = seconds(1)
+"""From when packets arrive again to when what is lost is sent again."""
+GIVE_UP: Final = seconds(20)
+"""For how long an attempt to connect goes on without an answer."""
+KEEPALIVE: Final = b"\xff" * 16 + b"\x00\x13\x04"
 
 Schedule = Callable[[Instant, "Arrival"], None]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Connection:
-    """One TCP connection; `ends` are the speakers, the first opened it. `held` are bytes that wait in each direction for the packets to arrive again."""
+    """One TCP connection; the first of `ends` opened it, and `open` says who holds it open. `held` waits, by receiver, for packets to arrive again."""
 
     number: int
     ends: tuple[str, str]
-    open: list[bool]
+    open: list[bool] = field(default_factory=lambda: [False, False])
     held: dict[str, list[bytes]] = field(default_factory=dict)
+    unheard: bool = False  # an attempt whose SYN was lost
 
     def other(self, end: str) -> str:
         """The far end."""
@@ -37,12 +44,16 @@ class Connection:
         """Whether this end holds it open."""
         return self.open[self.ends.index(end)]
 
+    def shut(self, end: str) -> None:
+        """This end is done with it."""
+        self.open[self.ends.index(end)] = False
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, eq=False)
 class Arrival:
-    """Something that arrives at a time: `kind` is syn, answer, refusal, data, end, resend. `quiet` ones change nothing but timers."""
+    """What comes to an end at a time. `what`: syn, answer, refusal, data, end, resend. `quiet` ones change nothing but timers."""
 
-    kind: str
+    what: str
     connection: Connection
     to: str
     data: bytes = b""
@@ -50,19 +61,22 @@ class Arrival:
 
 
 class Transports:
-    """All connections. `perform` takes the engine's effects; `arrive` what comes of them, as events for the engine."""
+    """All connections. `perform` does what the engine asks; `arrive` says what comes of it, as events for the engine."""
 
     def __init__(self, engine: Engine, schedule: Schedule) -> None:
         self._engine, self._schedule = engine, schedule
         self._made = 0
+        self._version = -1
         self._open: dict[int, Connection] = {}
         self._attempts: dict[tuple[str, str], Connection] = {}
+        self._waiting: dict[int, Connection] = {}  # for packets to arrive again
         self.busy = 0  # arrivals on their way that may change something
 
-    def delay(self, a: str, b: str) -> Duration:
+    def delay(self, connection: Connection) -> Duration:
         """One way."""
-        carrier = self._engine.carrier(a, b)
-        return FAR if carrier in (Carrier.LINK, Carrier.TUNNEL) else NEAR
+        a, b = connection.ends
+        edges = any(end.partition("#")[0] in self._engine.network.circuits for end in (a, b))
+        return FAR if edges or self._engine.carrier(a, b) in (Carrier.LINK, Carrier.TUNNEL) else NEAR
 
     def perform(self, effect: events.Effect, now: Instant) -> None:
         """Do what the engine asks."""
@@ -75,106 +89,135 @@ class Transports:
             case events.Close(speaker=speaker, transport=number):
                 if (connection := self._open.get(number)) is not None:
                     self._close(connection, speaker, now)
-            case events.Break(speaker=speaker, peer=peer):
-                self._break(speaker, peer, now)
+            case events.Vanish(speaker=speaker):
+                self._vanish(speaker, now)
+            case events.Cut(a=a, b=b):
+                for connection in [c for c in self._open.values() if c.ends in ((a, b), (b, a))]:
+                    connection.held.clear()
+                    for end in connection.ends:
+                        self._put("end", connection, end, now)
 
     def arrive(self, arrival: Arrival, now: Instant) -> Iterator[events.Event]:
         """What an arrival means to the engine."""
         self.busy -= not arrival.quiet
         connection, to = arrival.connection, arrival.to
-        other = connection.other(to)
-        if arrival.kind in ("syn", "answer", "refusal") and self._attempts.get(connection.ends) is not connection:
-            return  # given up for a newer attempt
-        match arrival.kind:
+        far = connection.other(to)
+        if arrival.what in ("syn", "answer", "refusal") and self._attempts.get(connection.ends) is not connection:
+            if arrival.what == "answer" and connection.is_open(far):
+                self._put("end", connection, far, after(now, self.delay(connection)))  # given up in the meantime: a reset
+            return
+        match arrival.what:
             case "syn":
-                if not self._engine.wants(to, other):
-                    self._put(connection, "refusal", other, after(now, self.delay(to, other)))
-                elif self._passes(other, to):
-                    connection.open = [False, True]
-                    self._open[connection.number] = connection
-                    self._put(connection, "answer", other, after(now, self.delay(to, other)))
-                    yield events.Accepted(to, other, connection.number)
-                else:
-                    self._put(connection, "refusal", other, after(now, GIVE_UP), quiet=True)
+                yield from self._knock(connection, now)
             case "answer":
                 del self._attempts[connection.ends]
-                if connection.open[1]:
+                if connection.is_open(far):
                     connection.open[0] = True
-                    yield events.TransportUp(to, other, connection.number)
+                    yield events.TransportUp(to, far, connection.number)
                 else:
-                    yield events.TransportFailed(to, other)
+                    yield events.TransportFailed(to, far)
             case "refusal":
                 del self._attempts[connection.ends]
-                yield events.TransportFailed(to, other)
+                self._waiting.pop(connection.number, None)
+                yield events.TransportFailed(to, far)
             case "data":
                 if connection.is_open(to):
-                    yield events.Bytes(to, other, connection.number, arrival.data)
-                elif connection.is_open(other) and self._passes(to, other):
-                    self._put(connection, "end", other, after(now, self.delay(to, other)))  # a reset
+                    yield events.Bytes(to, far, connection.number, arrival.data)
+                elif connection.is_open(far) and self._passes(connection):
+                    self._put("end", connection, far, after(now, self.delay(connection)))  # nobody there any more: a reset
             case "end":
                 if connection.is_open(to):
-                    connection.open[connection.ends.index(to)] = False
+                    connection.shut(to)
                     self._forget(connection)
-                    yield events.TransportClosed(to, other, connection.number)
+                    yield events.TransportClosed(to, far, connection.number)
             case "resend":
                 for data in connection.held.pop(to, []):
-                    self._send(connection, other, data, now)
+                    self._send(connection, far, data, now)
 
-    def shape_changed(self, now: Instant) -> None:
-        """Packets may arrive again: what is held goes on its way."""
-        for connection in self._open.values():
-            for to in list(connection.held):
-                if self._passes(connection.other(to), to):
-                    quiet = all(data == KEEPALIVE for data in connection.held[to])
-                    self._put(connection, "resend", to, after(now, RESEND), quiet=quiet)
+    def wake(self, now: Instant) -> None:
+        """Where packets arrive again, what was lost is sent again in a while."""
+        if not self._waiting or self._version == self._engine.version():
+            return
+        self._version = self._engine.version()
+        for number, connection in list(self._waiting.items()):
+            if not self._passes(connection):
+                continue
+            del self._waiting[number]
+            if connection.unheard:
+                connection.unheard = False
+                self._put("syn", connection, connection.ends[1], after(now, RESEND))
+            for to, held in connection.held.items():
+                self._put("resend", connection, to, after(now, RESEND), quiet=all(data == KEEPALIVE for data in held))
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
-    def _passes(self, a: str, b: str) -> bool:
+    def _passes(self, connection: Connection) -> bool:
+        a, b = connection.ends
         return self._engine.carries(a, b) and self._engine.carries(b, a)
 
     def _connect(self, speaker: str, peer: str, now: Instant) -> None:
         self._made += 1
-        connection = Connection(number=self._made, ends=(speaker, peer), open=[False, False])
+        connection = Connection(number=self._made, ends=(speaker, peer))
         self._attempts[connection.ends] = connection
-        if self._passes(speaker, peer):
-            self._put(connection, "syn", peer, after(now, self.delay(speaker, peer)))
+        self._put("refusal", connection, speaker, after(now, GIVE_UP), quiet=True)
+        if self._passes(connection):
+            self._put("syn", connection, peer, after(now, self.delay(connection)))
         else:
-            self._put(connection, "refusal", speaker, after(now, GIVE_UP), quiet=True)
+            self._lose_syn(connection)
+
+    def _lose_syn(self, connection: Connection) -> None:
+        connection.unheard = True
+        self._wait(connection)
+
+    def _knock(self, connection: Connection, now: Instant) -> Iterator[events.Event]:
+        """A SYN arrives: a host that lives answers at once, and refuses whom the speaker doesn't want (R76)."""
+        caller, called = connection.ends
+        back = after(now, self.delay(connection))
+        if not self._passes(connection):
+            self._lose_syn(connection)
+        elif not self._engine.wants(called, caller):
+            self._put("refusal", connection, caller, back)
+        else:
+            connection.open = [False, True]
+            self._open[connection.number] = connection
+            self._put("answer", connection, caller, back)
+            yield events.Accepted(called, caller, connection.number)
 
     def _send(self, connection: Connection, sender: str, data: bytes, now: Instant) -> None:
         to = connection.other(sender)
         if connection.held.get(to) or not self._engine.carries(sender, to):
             connection.held.setdefault(to, []).append(data)
+            self._wait(connection)
         else:
-            self._put(connection, "data", to, after(now, self.delay(sender, to)), data, quiet=data == KEEPALIVE)
+            self._put("data", connection, to, after(now, self.delay(connection)), data, quiet=data == KEEPALIVE)
+
+    def _wait(self, connection: Connection) -> None:
+        self._waiting[connection.number] = connection
+        self._version = -1
 
     def _close(self, connection: Connection, speaker: str, now: Instant) -> None:
-        connection.open[connection.ends.index(speaker)] = False
+        connection.shut(speaker)
         far = connection.other(speaker)
         if connection.is_open(far) and self._engine.carries(speaker, far):
-            self._put(connection, "end", far, after(now, self.delay(speaker, far)))
+            self._put("end", connection, far, after(now, self.delay(connection)))
         self._forget(connection)
 
-    def _break(self, speaker: str, peer: str | None, now: Instant) -> None:
-        """Ends of a crash: whoever still holds an end open sees it close at once."""
-        for connection in list(self._open.values()):
-            if speaker not in connection.ends or (peer is not None and peer not in connection.ends):
-                continue
-            if peer is None:
-                connection.open[connection.ends.index(speaker)] = False
+    def _vanish(self, speaker: str, now: Instant) -> None:
+        for connection in [c for c in self._open.values() if speaker in c.ends]:
+            connection.shut(speaker)
             connection.held.clear()
-            for end in connection.ends:
-                if connection.is_open(end):
-                    self._put(connection, "end", end, after(now, self.delay(*connection.ends)))
+            far = connection.other(speaker)
+            if connection.is_open(far):
+                self._put("end", connection, far, after(now, self.delay(connection)))
             self._forget(connection)
-        for ends in [ends for ends in self._attempts if speaker == ends[0] and peer is None]:
-            del self._attempts[ends]
+        for ends in [ends for ends in self._attempts if ends[0] == speaker]:
+            self._waiting.pop(self._attempts.pop(ends).number, None)
 
     def _forget(self, connection: Connection) -> None:
         if not any(connection.open):
             self._open.pop(connection.number, None)
+            self._waiting.pop(connection.number, None)
 
-    def _put(self, connection: Connection, kind: str, to: str, when: Instant, data: bytes = b"", quiet: bool = False) -> None:
+    def _put(self, what: str, connection: Connection, to: str, when: Instant, data: bytes = b"", quiet: bool = False) -> None:
         self.busy += not quiet
-        self._schedule(when, Arrival(kind, connection, to, data, quiet))
+        self._schedule(when, Arrival(what, connection, to, data, quiet))
