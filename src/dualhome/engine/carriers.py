@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from dualhome.engine.faults import Faults
 from dualhome.forwarding.trace import reaches
@@ -10,6 +11,8 @@ from dualhome.forwarding.world import Programmed, RibHop, World
 from dualhome.model import Network, UserRoute
 from dualhome.net import Address, Prefix
 from dualhome.plan import Carrier, Plan, SessionPlan
+
+NOTHING: Final[Mapping[Prefix, Programmed]] = {}  # one object, so that what is made of it is made once
 
 
 class ControlPlane:
@@ -34,7 +37,7 @@ class ControlPlane:
 
     def programmed(self, virtual_network: str, nic: str | None) -> Mapping[Prefix, Programmed]:
         """As the world says, or nothing."""
-        return self._world.programmed(virtual_network, nic) if self._steered else {}
+        return self._world.programmed(virtual_network, nic) if self._steered else NOTHING
 
     def rib(self, speaker: str, address: Address) -> tuple[Prefix, tuple[RibHop, ...]] | None:
         """As the world says."""

@@ -31,7 +31,7 @@ def story(engine: Machine, node: str, prefix: Prefix | str) -> Story:
             raise RequestError(f"'{prefix}' is no prefix ({error}); write it as 192.168.0.0/16") from error
     facts, network = Facts(engine), engine.network
     base = base_name(node)
-    if base in network.gateways or any(nic.name == node for nic in network.nics()):
+    if base in network.gateways or network.nic(node):
         speaker = node if facts.has(node) and base not in network.gateways else None
         if speaker is not None and best(facts, speaker, prefix) is not None:
             return _and_on_its_nic(facts, speaker_story(facts, speaker, prefix), speaker, prefix)
@@ -53,7 +53,7 @@ def _longest(engine: Machine, node: str, address: Address) -> Prefix:
     """The longest prefix around an address that the node has, or that anyone is to announce."""
     network = engine.network
     known = [prefix for speaker in engine.plan.speakers.values() for prefix in speaker.config.origins]
-    if base_name(node) in network.gateways or any(nic.name == node for nic in network.nics()):
+    if base_name(node) in network.gateways or network.nic(node):
         known += [row.prefix for row in effective_routes(engine, node) if row.source != "Default"]
     covering = [prefix for prefix in known if prefix.covers(address)]
     return max(covering, key=lambda prefix: prefix.length, default=address.host_prefix)

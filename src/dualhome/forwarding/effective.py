@@ -75,7 +75,7 @@ def routes_of(world: World, nic: str) -> Routes:
     if base in network.route_servers:
         place = network.route_servers[base].virtual_network
         return _subnet_routes(world, network.virtual_networks[place].subnets[ROUTE_SERVER_SUBNET], None, gateway=False)
-    found = next((each for each in network.nics() if each.name == nic), None)
+    found = network.nic(nic)
     if found is None:
         raise RequestError(f"{nic!r} is no NIC and no gateway")
     return _subnet_routes(world, network.subnet(found.subnet), nic, gateway=False)
@@ -93,17 +93,13 @@ def _subnet_routes(world: World, subnet: Subnet, nic: str | None, *, gateway: bo
     tables = [world.programmed(subnet.virtual_network, nic)]
     if hub is not None and world.joined(subnet.virtual_network, hub):
         tables.append(world.programmed(hub, nic))
-    key = ("routes", subnet.key, gateway, *map(id, tables))
-    known = world.memo.get(key)
-    if known is None or known[0] != world.shape():
-        known = (
-            world.shape(),
-            Routes(_rows(world, network, subnet, tables, gateway=gateway)),
-            tables,
-        )  # tables are held, so that no other takes their id
-        world.memo[key] = known
-    routes: Routes = known[1]
-    return routes
+    known: list[tuple[int, list[Mapping[Prefix, Programmed]], Routes]] = world.memo.setdefault(("routes", subnet.key, gateway), [])
+    for shape, made_of, routes in known:
+        if shape == world.shape() and len(made_of) == len(tables) and all(a is b for a, b in zip(made_of, tables, strict=True)):
+            return routes
+    fresh = Routes(_rows(world, network, subnet, tables, gateway=gateway))
+    known[:] = [(world.shape(), tables, fresh), *known[:1]]  # two: under partition a subnet has NICs of both instances
+    return fresh
 
 
 def _rows(

@@ -28,6 +28,7 @@ class Places:
     def __init__(self, network: Network) -> None:
         self.network = network
         self.owners: dict[tuple[str, Address], Owner] = {}
+        self._having: dict[Address, list[str]] = {}
         for nic in network.nics():
             kind = "vm" if nic.machine in network.virtual_machines else "nva"
             self._own(nic.virtual_network, Owner(kind=kind, node=nic.machine, address=nic.address, nic=nic))
@@ -48,11 +49,18 @@ class Places:
 
     def _own(self, virtual_network: str, owner: Owner) -> None:
         self.owners.setdefault((virtual_network, owner.address), owner)
+        self._having.setdefault(owner.address, []).append(virtual_network)
 
     def owner_near(self, world: World, virtual_network: str, address: Address) -> tuple[str, Owner] | None:
         """Who has the address in this virtual network or a directly peered one, and where."""
-        names = [virtual_network, *(p.remote for p in self.network.connected(virtual_network) if world.joined(p.local, p.remote))]
-        return next(((name, self.owners[name, address]) for name in names if (name, address) in self.owners), None)
+        near = sorted(self._having.get(address, ()), key=lambda name: name != virtual_network)
+        return next(
+            ((name, self.owners[name, address]) for name in near if name == virtual_network or self._joined(world, virtual_network, name)),
+            None,
+        )
+
+    def _joined(self, world: World, a: str, b: str) -> bool:
+        return self.network.peering(a, b) is not None and self.network.peering(b, a) is not None and world.joined(a, b)
 
     def tunnel(self, a: str, b: str) -> bool:
         """Whether a tunnel joins two nodes."""

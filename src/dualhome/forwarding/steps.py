@@ -90,7 +90,7 @@ def home_of(network: Network, node: str) -> str | None:
         return network.gateways[base].virtual_network
     if base in network.route_servers:
         return network.route_servers[base].virtual_network
-    nic = next((n for n in network.nics() if n.name in (node, base)), None)
+    nic = network.nic(node) or network.nic(base)
     return nic.virtual_network if nic else None
 
 

@@ -54,7 +54,7 @@ def paths(world: World, source: str, destination: str) -> tuple[Path, ...]:
 def _starts(world: World, source: str, target: Address) -> Iterator[tuple[Move, Packet]]:
     """Where packets of this source set out: at a NIC, at an instance, at the router that leads to a host."""
     network, known = world.network, places(world)
-    nic = next((n for n in network.nics() if n.name == source), None)
+    nic = network.nic(source)
     if source in known.hosts:
         yield _from_host(world, source, target)
     elif nic is not None:
@@ -174,7 +174,7 @@ def replies(world: World, path: Path) -> tuple[Path, ...]:
     elif last.kind == "circuit":
         start = Move(hop=last, step=steps.at_edge)
     else:
-        nic = next((n for n in network.nics() if n.name == last.name), None)
+        nic = network.nic(last.name)
         start = Move(hop=last, step=steps.leave_nic, nic=nic)
     return tuple(_walk(world, start, back, dict(path.choices), stateful))
 

@@ -441,11 +441,18 @@ class Network:
     route_maps: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict)
     intents: tuple[Intent, ...] = ()
     _by_ends: dict[str, dict[str, Peering]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _hubs: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _nics: dict[str, Nic] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Peerings are asked for by their ends all the time."""
+        """What is looked up all the time: peerings by their ends, transit hubs, NICs by name."""
         for each in self.peerings:
             self._by_ends.setdefault(each.local, {}).setdefault(each.remote, each)
+        for each in self.peerings:
+            theirs = self.peering(each.remote, each.local)
+            if each.use_remote_gateways and theirs and theirs.allow_gateway_transit:
+                self._hubs.setdefault(each.local, each.remote)
+        self._nics.update((nic.name, nic) for nic in self.nics())
 
     def routers(self) -> Iterator[Router]:
         """NVAs, then on-premises routers."""
@@ -462,6 +469,10 @@ class Network:
             yield machine.nic
         for nva in self.nvas.values():
             yield from nva.nics
+
+    def nic(self, name: str) -> Nic | None:
+        """The NIC of this name: a machine's, or `nva.nic`."""
+        return self._nics.get(name)
 
     def subnet(self, key: str) -> Subnet:
         """By key, as hub1/nva."""
@@ -484,12 +495,8 @@ class Network:
                 yield mine.remote
 
     def transit_hub(self, spoke: str) -> str | None:
-        """The virtual network whose gateways and route server this one uses, if any."""
-        for mine in self.connected(spoke):
-            theirs = self.peering(mine.remote, spoke)
-            if mine.use_remote_gateways and theirs and theirs.allow_gateway_transit:
-                return mine.remote
-        return None
+        """The virtual network whose gateways and route server this one uses, if any (R29)."""
+        return self._hubs.get(spoke)
 
     def route_server_of(self, virtual_network: str) -> RouteServer | None:
         """The route server that lives in this virtual network (at most one, R5)."""
