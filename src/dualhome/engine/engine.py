@@ -106,11 +106,11 @@ class Engine:
                     del self._touched[name]
                     if name in self.speakers and name not in self._dead:
                         self._take(name, self.speakers[name].flush(now), effects)
-            if not self._judge_conditions(effects):
+            for place, count in self._programs.tick(now):
+                self._version += 1
+                self._log("programming", place, f"{count} prefixes changed on NICs")
+            if not self._judge_conditions(effects):  # after programming, for a host may be reached by what NICs have only now
                 break
-        for place, count in self._programs.tick(now):
-            self._version += 1
-            self._log("programming", place, f"{count} prefixes changed on NICs")
         for pair in self._detection.look(self, now):
             self._log("bfd", "/".join(pair), "down: nothing arrived for the detection time")
             effects.append(events.Cut(*pair))

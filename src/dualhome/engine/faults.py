@@ -52,7 +52,7 @@ class Faults:
 
     def remove(self, target: Target) -> bool:
         """It is mended; whether it, or an instance of it, had failed."""
-        gone = [t for t in self.active if _same(t, target) or (t.kind == target.kind == "node" and covers(target.name, t.name))]
+        gone = [t for t in self.active if _same(t, target) or _part_of(t, target)]
         self.active = tuple(t for t in self.active if t not in gone)
         self._forget()
         return bool(gone)
@@ -117,3 +117,12 @@ def _same(one: Target, other: Target) -> bool:
     if one.kind != other.kind:
         return False
     return one.name == other.name or (one.kind in ("link", "session") and set(pair_of(one.name)) == set(pair_of(other.name)))
+
+
+def _part_of(one: Target, whole: Target) -> bool:
+    """Whether `one` is an instance of `whole`, or joins instances of what `whole` joins."""
+    if one.kind != whole.kind:
+        return False
+    if one.kind == "node":
+        return covers(whole.name, one.name)
+    return one.kind in ("link", "session") and _joins(whole.name, *pair_of(one.name))
