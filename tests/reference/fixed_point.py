@@ -1,328 +1,329 @@
-"""A network at rest, without sessions or time: the RIBs of a plan as a direct fixed point, in slow and plain Python.
+"""A network at rest, without sessions, messages or time: the RIBs of a plan as a direct fixed point, in slow and plain Python.
 
-It has the questions of the engine that `check` and `explain` ask, so their tests need no simulation.
+Decision and policy are those of the oracles beside it; here is what RFC 4271 and RFC 4456 ask on import and export, and the iteration:
+a speaker whose neighbors say something else decides anew, until nobody has anything to do. Which sessions are up is given.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+import ipaddress
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import SimpleNamespace
+from typing import Any
 
-from dualhome.bgp.policy import Policy
-from dualhome.model import Network, base_name
-from dualhome.net import Address, Prefix, covered
-from dualhome.plan import Plan, make_plan
+from dualhome.bgp.config import OriginConfig, SpeakerConfig
+from dualhome.bgp.policy import PeerPolicy
+from dualhome.net import Address, Prefix
+from dualhome.plan import Plan
+from tests.reference import decision
+from tests.reference.policy import Facts, Network, Refused, Working
+from tests.reference.policy import run as run_policy
+
+KEEP = -1  # the MED of a route whose MED no stage set
+ORIGINS = {"igp": 0, "egp": 1, "incomplete": 2}
 
 
-@dataclass(frozen=True)
-class Route:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A route as on the wire; MED and LOCAL_PREF are None where it has none."""
+
     prefix: Prefix
     next_hop: str
-    path: tuple[int, ...] = ()
-    communities: tuple[str, ...] = ()
-    peer: int = -1
-    tags: tuple[str, ...] = ()
-    weight: int = 0
-    ebgp: bool = True
-    route_class: str = "other"
-    local_preference: int = 100
+    as_path: tuple[int, ...]
+    communities: frozenset[str] = frozenset()
+    local_preference: int | None = None
     med: int | None = None
-    client: bool = False
+    origin: int = 0
+    originator_id: int | None = None
+    cluster_list: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A candidate: the route after import, and what became of it. `learned_from` is None for our own."""
+
+    route: Message
+    learned_from: str | None
+    tags: tuple[str, ...]
+    weight: int
     best: bool = False
     multipath: bool = False
     lost_in: str | None = None
-    reason: str | None = None
-    detail: str | None = None
-
-    @property
-    def as_path(self) -> str:
-        return " ".join(map(str, self.path))
-
-    @property
-    def as_path_length(self) -> int:
-        return len(self.path)
-
-    def shown(self) -> dict[str, object]:
-        return {
-            "as_path": self.as_path,
-            "next_hop": self.next_hop,
-            "communities": list(self.communities),
-            "local_preference": 100,
-            "med": None,
-        }
 
 
-def matches(match: Mapping[str, object], route: Route) -> bool:
-    values = {k: list(v) if isinstance(v, list | tuple) else [v] for k, v in match.items()}
-    tests = {
-        "prefix_equals": lambda v: str(route.prefix) in v,
-        "prefix_within": lambda v: covered(route.prefix, [Prefix.parse(p) for p in v]),
-        "as_path_contains": lambda v: any(a in route.path for a in v),
-        "as_path_leading_even": lambda v: _leading(route.path, v[0]) % 2 == 0 and _leading(route.path, v[0]) > 0,
-        "community_all": lambda v: all(c in route.communities for c in v),
-        "community_any": lambda v: any(c in route.communities for c in v),
-        "community_high": lambda v: any(c.startswith(f"{v[0]}:") for c in route.communities),
-        "from": lambda v: any(tag in v for tag in route.tags),
-    }
-    return all(tests[key](value) for key, value in values.items())
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A route that was refused, as received."""
+
+    route: Message
+    peer: str
+    reason: str
 
 
-def _leading(path: tuple[int, ...], asn: int) -> int:
-    return next((i for i, each in enumerate(path) if each != asn), len(path))
+Judged = tuple[Held, ...] | Rejection
 
 
-def act(route: Route, action: Mapping[str, object], hop: list[str | None]) -> Route:
-    ((key, value),) = action.items()
-    match key:
-        case "prepend":
-            return replace(route, path=(*value, *route.path))
-        case "path_remove":
-            return replace(route, path=tuple(a for a in route.path if a not in value))
-        case "path_substitute":
-            return replace(route, path=tuple(value["to"] if a == value["from"] else a for a in route.path))
-        case "remove_private":
-            return replace(route, path=tuple(a for a in route.path if not 64512 <= a <= 65534))
-        case "community_add":
-            return replace(route, communities=tuple(sorted({*route.communities, *value})))
-        case "next_hop":
-            hop[0] = str(value)
-            return route
-    raise NotImplementedError(key)
+class NoFixedPoint(AssertionError):  # noqa: N818  # a state of the network
+    """The speakers go on and on."""
 
 
-def run(terms: Policy, route: Route, hop: list[str | None], steps: list[dict[str, object]]) -> Route | None:
-    for term in (t for t in terms if matches(t.match, route)):
-        if term.then == "reject":
-            reason = term.reason or "policy"
-            steps.append({"step": "policy", "effect": "reject", "term": term.name, "reason": reason, "before": route.shown(), "after": {}})
-            return None
-        before = route
-        for action in term.do:
-            route = act(route, action, hop)
-        effect = "change" if route != before else "pass"
-        steps.append({"step": "policy", "effect": effect, "term": term.name, "before": before.shown(), "after": route.shown()})
-        if term.then == "accept":
-            break
-    return route
+def _number(address: str) -> int:
+    return int(ipaddress.ip_address(address))
+
+
+def _working(route: Message, weight: int, next_hop: str, med: int | None) -> Working:
+    return Working(
+        prefix=ipaddress.ip_network(str(route.prefix)),
+        as_path=route.as_path,
+        next_hop=next_hop,
+        communities=route.communities,
+        local_preference=route.local_preference,
+        med=med,
+        weight=weight,
+    )
+
+
+def _prefix(network: Network) -> Prefix:
+    return Prefix.parse(str(network))
 
 
 @dataclass
 class Rib:
-    world: Settled
-    name: str
-    routes: dict[Prefix, list[Route]] = field(default_factory=dict)
+    """One speaker's."""
 
-    def config(self):
-        return self.world.plan.speakers[self.name].config
+    config: SpeakerConfig
+    heard: dict[str, dict[Prefix, Message]] = field(default_factory=dict)  # by peer
+    candidates: dict[Prefix, list[Held]] = field(default_factory=dict)  # of each prefix the best first
+    rejected: list[Rejection] = field(default_factory=list)
+    neighbor_ids: dict[str, int] = field(default_factory=dict)  # BGP Identifiers of peers
+    _judged: dict[tuple[str, Message], Judged] = field(default_factory=dict)
+    _told: dict[tuple[str, Held], tuple[Message, ...]] = field(default_factory=dict)
 
-    def candidates(self, prefix=None):
-        return [r for rs in self.routes.values() for r in rs] if prefix is None else list(self.routes.get(Prefix(*prefix), ()))
+    @property
+    def identifier(self) -> int:
+        return _number(self.config.router_id)
 
-    def best(self):
-        return [(p, [(r.next_hop, r.peer, len(r.path)) for r in rs if r.multipath]) for p, rs in sorted(self.routes.items())]
+    @property
+    def cluster(self) -> int:
+        return _number(self.config.cluster_id or self.config.router_id)
 
-    def statistics(self):
-        return {"prefixes": len(self.routes)}
+    def best(self) -> list[Held]:
+        """Each prefix's best, sorted."""
+        return [routes[0] for _, routes in sorted(self.candidates.items()) if routes[0].best]
 
-    def _peer(self, number):
-        return list(self.config().peers)[number]
+    # --- import -------------------------------------------------------------------------------------------------------
 
-    def _incoming(self, peer):
-        return (
-            self.world.told(peer, self.name)
-            if peer in self.world.speakers and self.name in self.world.plan.speakers[peer].config.peers
-            else []
-        )
+    def judge(self, peer: str, route: Message) -> Judged:
+        """What comes in: own ASN, own reflection, checks, rules (RFC 4271 section 9.1.2, RFC 4456 section 8)."""
+        if (peer, route) not in self._judged:
+            self._judged[peer, route] = self._judge(peer, self.config.peers[peer].policy, route)
+        return self._judged[peer, route]
 
-    def received(self, peer, prefix=None):
-        return [
-            v
-            for r in self._incoming(self._peer(peer))
-            if prefix in (None, r.prefix) and (v := self.judge(self._peer(peer), r)[0]).reason in (None, "policy")
-        ]
-
-    def rejected(self, peer=None):
-        return [v for r in self._incoming(self._peer(peer)) if (v := self.judge(self._peer(peer), r)[0]).reason]
-
-    def advertised(self, peer, prefix=None):
-        return [r for r in self.world.told(self.name, self._peer(peer)) if prefix in (None, r.prefix)]
-
-    def explain_import(self, peer, prefix):
-        told = [r for r in self._incoming(self._peer(peer)) if r.prefix == prefix]
-        return json.dumps(self.judge(self._peer(peer), told[0])[2] if told else [])
-
-    def explain_export(self, peer, prefix):
-        steps: list[dict[str, object]] = []
-        best = next((r for r in self.routes.get(Prefix(*prefix), ()) if r.best), None)
-        if best is not None:
-            self.tell(self._peer(peer), best, steps)
-        return json.dumps(steps)
-
-    def judge(self, peer, raw):
-        """(as received with reason, as used, steps)."""
-        config, policy = self.config(), self.config().peers[peer].policy
-        steps: list[dict[str, object]] = []
-        route = replace(
-            raw,
-            peer=list(config.peers).index(peer),
-            tags=policy.tags,
-            weight=policy.weight,
-            ebgp=policy.ebgp,
-            route_class=policy.route_class,
-            client=policy.reflector_client,
-        )
-        if raw.path.count(config.asn) > policy.allowas_in:
-            steps.append({"step": "as-loop", "effect": "reject", "reason": "as-loop", "before": raw.shown(), "after": {}})
-            return replace(route, reason="as-loop"), None, steps
-        for terms, name in ((policy.checks, None), (policy.rules, "policy")):
-            done = run(terms, route, [None], steps)
-            if done is None:
-                return replace(route, reason=name or str(steps[-1]["reason"])), None, steps
-            route = done
-        return replace(route), route, steps
-
-    def tell(self, peer, best, steps):
-        config, policy = self.config(), self.config().peers[peer].policy
-
-        def refuse(step):
-            steps.append({"step": step, "effect": "reject", "before": best.shown(), "after": {}})
-
-        if best.peer >= 0 and self._peer(best.peer) == peer:
-            return refuse("split-horizon")
-        if "no-advertise" in best.communities:
-            return refuse("no-advertise")
-        if best.peer >= 0 and not best.ebgp and not policy.ebgp and not (best.client or policy.reflector_client):
-            return refuse("ibgp-to-ibgp")
-        route, hop = best, [None]
-        for stage in policy.export:
-            done = run(stage, route, hop, steps)
-            if done is None:
-                return None
-            route = done
-        own = best.peer < 0 or (policy.next_hop == "self" and policy.ebgp)
-        next_hop = policy.local_address if own else best.next_hop
-        if hop[0] and hop[0] not in ("self", "unchanged"):
-            next_hop = hop[0]
-        path = (config.asn, *route.path) if policy.ebgp else route.path
-        return Route(prefix=route.prefix, next_hop=next_hop, path=path, communities=route.communities, peer=best.peer, tags=best.tags)
-
-    def decide(self):
-        config = self.config()
-        pool: dict[Prefix, list[Route]] = {}
-        for prefix, o in config.origins.items():
-            pool.setdefault(prefix, []).append(
-                Route(prefix=prefix, next_hop=str(o.next_hop), path=o.as_path, communities=o.communities, tags=o.tags, weight=o.weight)
+    def _judge(self, peer: str, policy: PeerPolicy, route: Message) -> Judged:
+        if policy.ebgp:  # RFC 4271 section 5.1.5, RFC 4456 section 8: these are of no meaning from outside
+            route = replace(route, local_preference=None, originator_id=None, cluster_list=())
+        if policy.discard_med:
+            route = replace(route, med=None)
+        if route.as_path.count(self.config.asn) > policy.allowas_in:
+            return Rejection(route, peer, "as-loop")
+        if route.originator_id == self.identifier or self.cluster in route.cluster_list:
+            return Rejection(route, peer, "cluster-loop")
+        facts = Facts(tags=policy.tags, ebgp=policy.ebgp, local_address=policy.local_address, next_hop=route.next_hop)
+        working = _working(route, policy.weight, route.next_hop, route.med)
+        checked = run_policy([term.data() for term in policy.checks], working, facts)
+        if isinstance(checked, Refused):
+            return Rejection(route, peer, next(t.reason or "" for t in policy.checks if t.name == checked.term))
+        done = run_policy([term.data() for term in policy.rules], working, facts)
+        if isinstance(done, Refused):
+            return Rejection(route, peer, "policy")
+        return tuple(
+            Held(
+                route=replace(
+                    route,
+                    prefix=_prefix(each.prefix),
+                    next_hop=each.next_hop,
+                    as_path=each.as_path,
+                    communities=each.communities,
+                    local_preference=each.local_preference,
+                    med=each.med,
+                ),
+                learned_from=peer,
+                tags=policy.tags,
+                weight=each.weight,
             )
-        for peer in config.peers:
-            for raw in self._incoming(peer):
-                used = self.judge(peer, raw)[1]
-                if used is not None:
-                    pool.setdefault(raw.prefix, []).append(used)
-        new = {prefix: self._order(routes) for prefix, routes in sorted(pool.items())}
-        changed = new != self.routes
-        self.routes = new
-        return changed
+            for each in done
+        )
 
-    def _order(self, routes):
-        preference = self.config().preference
-        keys = {
-            "self": lambda r: r.peer >= 0,
-            "weight": lambda r: -r.weight,
-            "preference": lambda r: (r.route_class != "er") if preference == "ExpressRoute" else False,
-            "as-path": lambda r: len(r.path),
-            "ebgp": lambda r: not r.ebgp,
-            "peer": lambda r: r.peer,
-        }
-        left, lost, equal = list(routes), [], None
-        for name in self.config().rounds:
-            if name == "|":
-                equal = list(left)
-            if name in keys:
-                least = min(keys[name](r) for r in left)
-                lost = [(r, name) for r in left if keys[name](r) != least] + lost
-                left = [r for r in left if keys[name](r) == least]
-        assert equal is not None
-        first = replace(left[0], best=True, multipath=True)
-        return [first, *(replace(r, multipath=r in equal, lost_in=name) for r, name in lost)]
+    # --- decision -----------------------------------------------------------------------------------------------------
 
+    def decide(self) -> None:
+        """All anew, from what was heard and what is our own."""
+        pools: dict[Prefix, list[Held]] = {prefix: [self._own(origin)] for prefix, origin in self.config.origins.items()}
+        self.rejected = []
+        for peer in self.config.peers:
+            let_in: dict[Prefix, Held] = {}
+            for prefix, route in sorted(self.heard.get(peer, {}).items()):
+                judged = self.judge(peer, route)
+                if isinstance(judged, Rejection):
+                    self.rejected.append(judged)
+                    continue
+                for held in judged:  # a summary is as its first contributor makes it, and goes before a route of the same prefix
+                    here = let_in.get(held.route.prefix)
+                    if here is None or (held.route.prefix != prefix and here.route == self.heard[peer].get(held.route.prefix)):
+                        let_in[held.route.prefix] = held
+            for prefix, held in let_in.items():
+                pools.setdefault(prefix, []).append(held)
+        self.candidates = {prefix: self._ranked(routes) for prefix, routes in sorted(pools.items())}
 
-@dataclass
-class Settled:
-    """The engine's double."""
+    def _own(self, origin: OriginConfig) -> Held:
+        route = Message(
+            prefix=origin.prefix,
+            next_hop=str(origin.next_hop),
+            as_path=origin.as_path,
+            communities=frozenset(origin.communities),
+            local_preference=100,
+            origin=ORIGINS[origin.origin],
+        )
+        return Held(route=route, learned_from=None, tags=tuple(dict.fromkeys((*origin.tags, "self"))), weight=origin.weight)
 
-    network: Network
-    down: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        self.plan: Plan = make_plan(self.network)
-        self.ribs = {name: Rib(self, name) for name in self.plan.speakers}
-        self.speakers = {
-            name: SimpleNamespace(rib=rib, peer_number=list(rib.config().peers).index, session=lambda peer, n=name: self._session(n, peer))
-            for name, rib in self.ribs.items()
-        }
-        for _ in range(40):
-            if not sum(rib.decide() for name, rib in self.ribs.items() if self.alive(name)):
-                return
-        raise AssertionError("does not settle")
-
-    def told(self, sender, receiver):
-        if not self._up(sender, receiver):
-            return []
-        return [t for rs in self.ribs[sender].routes.values() if (t := self.ribs[sender].tell(receiver, rs[0], [])) is not None]
-
-    def _up(self, a, b):
-        if a not in self.plan.speakers or b not in self.plan.speakers or not self.alive(a) or not self.alive(b):
-            return False
-        ends = [self.plan.speakers[x].config.peers.get(y) for x, y in ((a, b), (b, a))]
-        return all(e is not None and e.enabled for e in ends)
-
-    def _session(self, name, peer):
-        return SimpleNamespace(state="Established" if self._up(name, peer) else "Active", last_error="")
-
-    def alive(self, node):
-        return node not in self.down and base_name(node) not in self.down
-
-    def joined(self, a, b):
-        return True
-
-    def carries(self, a, b):
-        return self.alive(a) and self.alive(b)
-
-    def version(self):
-        return 1
-
-    def rib(self, speaker, address: Address):
-        fitting = [p for p in self.ribs[speaker].routes if p.covers(address)] if speaker in self.ribs else []
-        if not fitting:
-            return None
-        prefix = max(fitting, key=lambda p: p.length)
-        names = list(self.ribs[speaker].config().peers)
-        hops = [
-            SimpleNamespace(peer=names[r.peer] if r.peer >= 0 else None, next_hop=Address.parse(r.next_hop), tags=r.tags)
-            for r in self.ribs[speaker].routes[prefix]
-            if r.multipath
+    def _ranked(self, routes: Sequence[Held]) -> list[Held]:
+        by_number = {self._peer_number(held.learned_from): held for held in routes}
+        config = self.config
+        result = decision.decide(
+            [self._candidate(number, held) for number, held in by_number.items()], config.rounds, config.preference, config.multipath
+        )
+        return [
+            replace(by_number[n], best=n == result.best, multipath=n in result.multipath, lost_in=result.lost_in.get(n))
+            for n in decision.order_of(result, config.rounds)
         ]
-        return prefix, tuple(hops)
 
-    def programmed(self, virtual_network, nic):
-        from dualhome.forwarding.programming import programmed_by
+    def _peer_number(self, peer: str | None) -> int:
+        return -1 if peer is None else list(self.config.peers).index(peer)
 
-        from dualhome.forwarding.world import RibHop
+    def _candidate(self, number: int, held: Held) -> decision.Candidate:
+        route = held.route
+        policy = None if held.learned_from is None else self.config.peers[held.learned_from].policy
+        return decision.Candidate(
+            peer=number,
+            peer_asn=policy.asn if policy else self.config.asn,
+            peer_address=Address.parse(policy.peer_address) if policy else None,
+            router_id=self.neighbor_ids[held.learned_from] if held.learned_from else self.identifier,
+            ebgp=policy is not None and policy.ebgp,
+            usable=policy is None or policy.usable,
+            route_class=policy.route_class if policy else "other",
+            weight=held.weight,
+            local_preference=100 if route.local_preference is None else route.local_preference,
+            as_path=route.as_path,
+            origin=route.origin,
+            med=route.med,
+            next_hop=Address.parse(route.next_hop),
+            originator_id=route.originator_id,
+            cluster_list=route.cluster_list,
+        )
 
-        def table(name):
-            names = list(self.ribs[name].config().peers)
-            return [
-                (
-                    p,
-                    tuple(
-                        RibHop(peer=names[r.peer] if r.peer >= 0 else None, next_hop=Address.parse(r.next_hop), tags=r.tags)
-                        for r in rs
-                        if r.multipath
-                    ),
-                )
-                for p, rs in self.ribs[name].routes.items()
-            ]
+    # --- export -------------------------------------------------------------------------------------------------------
 
-        return programmed_by(self.network, virtual_network, table, self.alive, None)
+    def told(self, peer: str) -> dict[Prefix, Message]:
+        """The Adj-RIB-Out of a peer."""
+        direct: dict[Prefix, Message] = {}
+        summaries: dict[Prefix, Message] = {}
+        for held in self.best():
+            if held.learned_from == peer:
+                continue  # split horizon
+            if (peer, held) not in self._told:
+                self._told[peer, held] = tuple(self._tell(self.config.peers[peer].policy, held))
+            for message in self._told[peer, held]:
+                (direct if message.prefix == held.route.prefix else summaries).setdefault(message.prefix, message)
+        return {**direct, **summaries}
+
+    def _tell(self, policy: PeerPolicy, held: Held) -> Iterator[Message]:
+        """Well-known communities, reflection, the stages of the policy, and what RFC 4271 section 5.1 asks of attributes."""
+        route = held.route
+        source = None if held.learned_from is None else self.config.peers[held.learned_from].policy
+        if "no-advertise" in route.communities:
+            return
+        if policy.ebgp and route.communities & {"no-export", "no-export-subconfed"}:
+            return
+        if source is not None and not source.ebgp and not policy.ebgp:
+            if not source.reflector_client and not policy.reflector_client:
+                return
+            assert held.learned_from is not None
+            originator = self.neighbor_ids[held.learned_from] if route.originator_id is None else route.originator_id
+            route = replace(route, originator_id=originator, cluster_list=(self.cluster, *route.cluster_list))
+        facts = Facts(tags=held.tags, ebgp=source is not None and source.ebgp, local_address=policy.local_address, next_hop=route.next_hop)
+        routes = [_working(route, held.weight, "", KEEP)]  # what no stage sets is seen by these marks
+        for stage in policy.export:
+            results = [run_policy([term.data() for term in stage], each, facts) for each in routes]
+            routes = [each for result in results if not isinstance(result, Refused) for each in result]
+        for each in routes:
+            message = self._finish(policy, route, each, own=source is None)
+            if Address.parse(message.next_hop).version == message.prefix.version == Address.parse(policy.local_address).version:
+                yield message
+
+    def _finish(self, policy: PeerPolicy, route: Message, done: Working, *, own: bool) -> Message:
+        mine = own or policy.next_hop == "self"
+        message = replace(
+            route,
+            prefix=_prefix(done.prefix),
+            next_hop=done.next_hop or (policy.local_address if mine else route.next_hop),
+            as_path=done.as_path,
+            communities=done.communities if policy.send_communities else frozenset(),
+            local_preference=100 if done.local_preference is None else done.local_preference,
+            med=route.med if done.med == KEEP else done.med,
+        )
+        if not policy.ebgp:
+            return message
+        return replace(
+            message,
+            as_path=(self.config.asn, *message.as_path),
+            local_preference=None,
+            med=None if done.med == KEEP else done.med,
+            originator_id=None,
+            cluster_list=(),
+        )
+
+
+def solve(
+    plan: Plan,
+    up: Callable[[str, str], bool],
+    origins: Mapping[str, Mapping[Prefix, OriginConfig]] | None = None,
+    *,
+    backwards: bool = False,
+    together: bool = False,
+    turns: int = 1000,
+) -> dict[str, Rib]:
+    """Every speaker's RIB at rest. `up` says which sessions are (of both ends, in the plan's order), `origins` what speakers originate where
+    that isn't the plan's. Speakers take turns, each when its neighbors say something else; `backwards` begins at the last one;
+    with `together` all that wait decide before any is told, as in a network of equal delays.
+
+    Raises:
+        NoFixedPoint: it was nobody's last turn.
+    """
+    order = list(plan.speakers)[:: -1 if backwards else 1]
+    ribs: dict[str, Rib] = {}
+    for name in order:
+        config = plan.speakers[name].config
+        ribs[name] = Rib(config if origins is None else replace(config, origins=origins[name]))
+        for peer in config.peers:
+            if peer in plan.speakers:
+                ribs[name].neighbor_ids[peer] = _number(plan.speakers[peer].config.peers[name].session.router_id)
+    neighbors: dict[str, list[str]] = {name: [] for name in order}
+    for session in plan.sessions:
+        if session.a in ribs and session.b in ribs and up(session.a, session.b):
+            neighbors[session.a].append(session.b)
+            neighbors[session.b].append(session.a)
+    waiting: dict[str, Any] = dict.fromkeys(order)
+    while waiting:
+        turns -= 1
+        if turns < 0:
+            raise NoFixedPoint(f"no rest; still to decide: {', '.join(waiting)}")
+        now = list(waiting) if together else [next(iter(waiting))]
+        for name in now:
+            del waiting[name]
+            ribs[name].decide()
+        for name, peer in [(each, peer) for each in now for peer in neighbors[each]]:
+            told = ribs[name].told(peer)
+            if ribs[peer].heard.get(name, {}) != told:
+                ribs[peer].heard[name] = told
+                waiting.setdefault(peer)
+    return ribs
