@@ -81,6 +81,11 @@ class Slow:
                 self.due[prefix] = soonest if last is None else max(soonest, Instant(last + seconds(self.settings.damping_s)))
         self._wanted = wanted
 
+    def drop(self) -> None:
+        """Whoever programs is dead: what was on its way never arrives."""
+        self.due.clear()
+        self._wanted = self.installed
+
     def tick(self, now: Instant) -> int:
         """Install what is due; how many prefixes that were."""
         ready = [prefix for prefix, due in self.due.items() if due <= now]
@@ -149,6 +154,9 @@ class Programs:
         """Let delayed changes become due; in which virtual networks how many prefixes changed."""
         done = []
         for key, slow in self._slow.items():
+            if not self._working(key[0]):
+                slow.drop()
+                continue
             slow.want(self._wanted(key), now)
             if count := slow.tick(now):
                 done.append((key[0], count))
@@ -174,7 +182,7 @@ class Programs:
         place, part = key
         known = self._fresh.get(key)
         rs = self._servers.get(place)
-        working = [i for i in (0, 1) if rs is not None and self._works(f"{rs.name}#{i}")]
+        working = self._working(place)
         if rs is not None and not working and known is not None:
             return known[1]
         if part is not None and working and part not in working:
@@ -185,6 +193,11 @@ class Programs:
             fresh = programmed_by(self._network, place, self._ribs.table, self._works, part)
             known = self._fresh[key] = (state, known[1] if known is not None and known[1] == fresh else fresh)
         return known[1]
+
+    def _working(self, place: str) -> list[int]:
+        """Instances of its route server that live."""
+        rs = self._servers.get(place)
+        return [i for i in (0, 1) if rs is not None and self._works(f"{rs.name}#{i}")]
 
     def _state(self, name: str) -> tuple[object, ...]:
         """What a programmer's part hangs on."""
