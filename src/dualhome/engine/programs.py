@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
 
 from dualhome._core import Rib
 from dualhome.bgp.speaker import Speaker
@@ -15,6 +16,9 @@ from dualhome.units import Instant, seconds
 Table = Mapping[Prefix, Programmed]
 Row = tuple[Prefix, tuple[RibHop, ...]]
 Key = tuple[str, int | None]  # virtual network, and under partition the instance
+
+
+GATHER_S: Final = 0.1  # what both instances say within this time is one change, else damping would hold back the second one's word
 
 
 class LocRibs:
@@ -76,7 +80,7 @@ class Slow:
             if wanted.get(prefix) == self.installed.get(prefix):
                 self.due.pop(prefix, None)
             elif prefix not in self.due:
-                soonest = Instant(now + seconds(self.settings.delay_s))
+                soonest = Instant(now + seconds(max(self.settings.delay_s, GATHER_S if self.settings.damping_s else 0)))
                 last = self._changed_at.get(prefix)
                 self.due[prefix] = soonest if last is None else max(soonest, Instant(last + seconds(self.settings.damping_s)))
         self._wanted = wanted

@@ -57,8 +57,11 @@ def _by_gateways(network: Network, virtual_network: str, table: Table, works: Ca
     for gateway in sorted(network.gateways_of(virtual_network), key=lambda g: g.kind is not GatewayKind.EXPRESSROUTE):
         kind = "er" if gateway.kind is GatewayKind.EXPRESSROUTE else "vpn"
         rows: dict[Prefix, list[str]] = {}
-        for instance in (f"{gateway.name}#{i}" for i in (0, 1)):
-            for prefix, hops in table(instance) if works(instance) else ():
+        working = [instance for instance in (f"{gateway.name}#0", f"{gateway.name}#1") if works(instance)]
+        if kind == "vpn" and not gateway.active_active:
+            working = working[:1]
+        for instance in working:
+            for prefix, hops in table(instance):
                 if _from_beyond(hops):
                     rows.setdefault(prefix, []).append(instance)
         for prefix, instances in rows.items():

@@ -9,7 +9,7 @@ from typing import Any
 from dualhome.forwarding.effective import EffectiveRoute, routes_of
 from dualhome.forwarding.places import INTERNET, Owner, places
 from dualhome.forwarding.world import RibHop, World
-from dualhome.model import Network, Nic, Router, StaticRoute, base_name
+from dualhome.model import GatewayKind, Network, Nic, Router, StaticRoute, VirtualNetworkGateway, base_name
 from dualhome.net import Address, Prefix
 
 PRIVATE = tuple(map(Prefix.parse, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16")))
@@ -127,13 +127,35 @@ def _by_row(world: World, node: str, nic: Nic | None, home: str, row: EffectiveR
             return [Dropped(at=node, because="no-route", detail=f"{said}{': ' + row.note if row.note else ''}")]
         case "Internet":
             return _to_internet(world, node, nic, packet, said)
+        case "VirtualNetworkGateway" if row.source == "User":
+            return _to_vpn_gateway(world, node, home, said)
         case "VnetLocal" | "VNetPeering" | "VNetGlobalPeering":
             owner = places(world).owner_near(world, home, packet.destination)
+            if owner is not None and row.next_hop_type == "VnetLocal" and owner[0] != home:
+                owner = None
             if owner is None:
                 return [Dropped(at=node, because="no-route", detail=f"{said}: nobody has the address {packet.destination}")]
             return _hand(world, home, *owner, packet, said, gateway=gateway)
         case _:
             return [result for hop in row.next_hops for result in _to_next_hop(world, node, home, hop, packet, said, gateway=gateway)]
+
+
+def _to_vpn_gateway(world: World, node: str, home: str, said: str) -> Results:
+    """A user-defined route names no address: the VPN gateway of the virtual network, or of its transit hub (R52)."""
+    network = world.network
+    hub = network.transit_hub(home)
+    for gateway in (g for place in (home, hub) if place for g in network.gateways_of(place) if g.kind is GatewayKind.VPN):
+        return [
+            Move(hop=Hop(name=f"{gateway.name}#{i}", kind="gateway", address=gateway.addresses[i], note=said), step=at_gateway)
+            for i in working_instances(world, gateway)
+        ]
+    return [Dropped(at=node, because="no-route", detail=f"{said}: there is no VPN gateway (R52)")]
+
+
+def working_instances(world: World, gateway: VirtualNetworkGateway) -> list[int]:
+    """Instances that take packets: the live ones, and of a VPN gateway that isn't active-active the first of them; a dead one where none lives."""
+    live = [i for i in (0, 1) if world.alive(f"{gateway.name}#{i}")] or [0]
+    return live if gateway.active_active or gateway.kind is GatewayKind.EXPRESSROUTE else live[:1]
 
 
 def _to_internet(world: World, node: str, nic: Nic | None, packet: Packet, said: str) -> Results:
@@ -191,13 +213,12 @@ def _through_gateway(world: World, home: str, edge: str, packet: Packet, said: s
     gateway = gateways[0]
     if any(x.gateway == gateway.name and x.fast_path for x in circuit.gateways):
         return [to_edge]
-    live = [i for i in (0, 1) if world.alive(f"{gateway.name}#{i}")] or [0]
     return [
         Move(
             hop=Hop(name=f"{gateway.name}#{i}", kind="gateway", address=gateway.addresses[i], note=said),
             step=_onward(to_edge, f"{gateway.name}#{i}"),
         )
-        for i in live
+        for i in working_instances(world, gateway)
     ]
 
 
@@ -397,9 +418,7 @@ def _into_tunnel(world: World, node: str, to: str) -> Results:
     """To a name at the far end of a tunnel; of a gateway, a live instance that works."""
     if to in world.network.gateways:
         gateway = world.network.gateways[to]
-        order = (0, 1) if gateway.active_active else (0,) if world.alive(f"{to}#0") else (1,)
-        live = [i for i in order if world.alive(f"{to}#{i}")] or [order[0]]
-        return [_neighbor(world, node, f"{to}#{i}") for i in live]
+        return [_neighbor(world, node, f"{to}#{i}") for i in working_instances(world, gateway)]
     return [_neighbor(world, node, to)]
 
 

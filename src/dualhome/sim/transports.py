@@ -5,6 +5,7 @@ What is sent while packets don't arrive isn't lost: TCP sends it again, and it a
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,6 +18,8 @@ NEAR: Final = seconds(0.001)
 """One way, within Azure."""
 FAR: Final = seconds(0.005)
 """One way over circuits, tunnels and links."""
+OWN: Final = 300
+"""Microseconds, at most, by which a direction differs from others of its kind."""
 RESEND: Final = seconds(1)
 """From when packets arrive again to when what is lost is sent again."""
 GIVE_UP: Final = seconds(20)
@@ -72,11 +75,12 @@ class Transports:
         self._waiting: dict[int, Connection] = {}  # for packets to arrive again
         self.busy = 0  # arrivals on their way that may change something
 
-    def delay(self, connection: Connection) -> Duration:
-        """One way."""
+    def delay(self, connection: Connection, to: str) -> Duration:
+        """One way. Each direction has a little of its own, by its name: no two speakers go on in lockstep for ever, which real ones don't either."""
         a, b = connection.ends
         edges = any(end.partition("#")[0] in self._engine.network.circuits for end in (a, b))
-        return FAR if edges or self._engine.carrier(a, b) in (Carrier.LINK, Carrier.TUNNEL) else NEAR
+        far = edges or self._engine.carrier(a, b) in (Carrier.LINK, Carrier.TUNNEL)
+        return Duration((FAR if far else NEAR) + zlib.crc32(f"{connection.other(to)}>{to}".encode()) % OWN)
 
     def perform(self, effect: events.Effect, now: Instant) -> None:
         """Do what the engine asks."""
@@ -104,7 +108,7 @@ class Transports:
         far = connection.other(to)
         if arrival.what in ("syn", "answer", "refusal") and self._attempts.get(connection.ends) is not connection:
             if arrival.what == "answer" and connection.is_open(far):
-                self._put("end", connection, far, after(now, self.delay(connection)))  # given up in the meantime: a reset
+                self._put("end", connection, far, after(now, self.delay(connection, far)))  # given up in the meantime: a reset
             return
         match arrival.what:
             case "syn":
@@ -124,7 +128,7 @@ class Transports:
                 if connection.is_open(to):
                     yield events.Bytes(to, far, connection.number, arrival.data)
                 elif connection.is_open(far) and self._passes(connection):
-                    self._put("end", connection, far, after(now, self.delay(connection)))  # nobody there any more: a reset
+                    self._put("end", connection, far, after(now, self.delay(connection, far)))  # nobody there any more: a reset
             case "end":
                 if connection.is_open(to):
                     connection.shut(to)
@@ -161,7 +165,7 @@ class Transports:
         self._attempts[connection.ends] = connection
         self._put("refusal", connection, speaker, after(now, GIVE_UP), quiet=True)
         if self._passes(connection):
-            self._put("syn", connection, peer, after(now, self.delay(connection)))
+            self._put("syn", connection, peer, after(now, self.delay(connection, peer)))
         else:
             self._lose_syn(connection)
 
@@ -172,7 +176,7 @@ class Transports:
     def _knock(self, connection: Connection, now: Instant) -> Iterator[events.Event]:
         """A SYN arrives: a host that lives answers at once, and refuses whom the speaker doesn't want (R76)."""
         caller, called = connection.ends
-        back = after(now, self.delay(connection))
+        back = after(now, self.delay(connection, caller))
         if not self._passes(connection):
             self._lose_syn(connection)
         elif not self._engine.wants(called, caller):
@@ -189,7 +193,7 @@ class Transports:
             connection.held.setdefault(to, []).append(data)
             self._wait(connection)
         else:
-            self._put("data", connection, to, after(now, self.delay(connection)), data, quiet=data == KEEPALIVE)
+            self._put("data", connection, to, after(now, self.delay(connection, to)), data, quiet=data == KEEPALIVE)
 
     def _wait(self, connection: Connection) -> None:
         self._waiting[connection.number] = connection
@@ -199,7 +203,7 @@ class Transports:
         connection.shut(speaker)
         far = connection.other(speaker)
         if connection.is_open(far) and self._engine.carries(speaker, far):
-            self._put("end", connection, far, after(now, self.delay(connection)))
+            self._put("end", connection, far, after(now, self.delay(connection, far)))
         self._forget(connection)
 
     def _vanish(self, speaker: str, now: Instant) -> None:
@@ -208,7 +212,7 @@ class Transports:
             connection.held.clear()
             far = connection.other(speaker)
             if connection.is_open(far):
-                self._put("end", connection, far, after(now, self.delay(connection)))
+                self._put("end", connection, far, after(now, self.delay(connection, far)))
             self._forget(connection)
         for ends in [ends for ends in self._attempts if ends[0] == speaker]:
             self._waiting.pop(self._attempts.pop(ends).number, None)

@@ -128,6 +128,12 @@ impl AdjIn {
         all
     }
 
+    /// Number of routes that were refused as loops.
+    pub fn looped(&self) -> usize {
+        let is_loop = |route: &&InRoute| route.refused.as_ref().is_some_and(|refused| refused.why.reason == "as-loop");
+        self.routes.values().filter(is_loop).count()
+    }
+
     /// Number of refused routes.
     pub fn refused(&self) -> usize {
         self.routes.values().filter(|route| route.refused.is_some()).count()

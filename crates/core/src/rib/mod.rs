@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use crate::attributes::AsPath;
 use crate::attributes::Interner;
 use crate::policy::parse::parse_config;
 use crate::policy::{CountBy, PeerConfig, Tags};
@@ -268,7 +269,11 @@ impl Rib {
         for prefix in update.withdrawn {
             placed.extend(peer.adj_in.withdraw(prefix));
         }
-        let over = peer.over_limit(&update.announced);
+        let looped = update
+            .attributes
+            .as_ref()
+            .is_some_and(|a| a.as_path.count(self.us.asn) > peer.config.allowas_in);
+        let over = peer.over_limit(&update.announced, looped);
         if let (None, Some(attributes)) = (&over, update.attributes) {
             let route = InRoute::new(self.interner.intern(attributes), update.treat_as_withdraw.as_deref());
             let is_same = is_same_for_all_prefixes(&peer.config);
@@ -394,8 +399,9 @@ impl Peer {
         judge(&self.config, us, prefix, &route.received, route.invalid.as_deref(), &mut None)
     }
 
-    /// Whether these would be too many (R87, RFC 4486 section 4). All that is kept counts, refused or not.
-    fn over_limit(&self, announced: &[Prefix]) -> Option<NotificationError> {
+    /// Whether these would be too many (R87, RFC 4486 section 4). All that is kept counts, refused or not; but Azure drops a route that holds its
+    /// own ASN before it counts (R99).
+    fn over_limit(&self, announced: &[Prefix], looped: bool) -> Option<NotificationError> {
         let max = self.config.max_prefixes.filter(|_| !announced.is_empty())?;
         let limit = max.limit as usize;
         let held = self.adj_in.routes.len();
@@ -403,7 +409,8 @@ impl Peer {
             return None;
         }
         let count = match max.count {
-            CountBy::Azure => held + announced.len(),
+            CountBy::Azure if looped => return None,
+            CountBy::Azure => held - self.adj_in.looped() + announced.len(),
             CountBy::Held => {
                 let mut new: Vec<&Prefix> = announced.iter().filter(|p| !self.adj_in.routes.contains_key(p)).collect();
                 new.sort_unstable();
