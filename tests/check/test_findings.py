@@ -50,7 +50,11 @@ BROKEN_HUB = [
     ("L-015", "vpn", {"virtual_network_gateways": {"vpn": {"active_active": False}}}),
     ("L-015", "vpn", {"virtual_network_gateways": {"vpn": {"asn": 65050}}}),
     ("L-019", "nva1", {NVAS: {"nva1": {"originates": ["10.1.2.0/24"]}}}),
-    ("L-021", "nva1", {SERVERS: {"rs": {"max_routes_per_peer": 1}}}),
+    (
+        "L-021",
+        "nva1",
+        {SERVERS: {"rs": {"max_routes_per_peer": 19}}, NVAS: {"nva1": {"originates": [f"172.16.{i}.0/24" for i in range(10)]}}},
+    ),
     (
         "L-023",
         "rs",
@@ -128,7 +132,7 @@ def test_a_finding_stands_at_its_object_in_the_file(check) -> None:
 def test_the_echo_to_the_other_instance_is_no_lost_route(check) -> None:
     """An NVA without rules tells rs#1 what rs#0 told it; rs#1 refuses that for 65515 in the path, and nothing is lost (L-004 is absent)."""
     world = Settled(hub().network)
-    assert any(r.reason == "as-loop" for r in world.ribs["rs#1"].rejected(world.speakers["rs#1"].peer_number("nva1")))
+    assert any(r.reason == "as-loop" for r in world.rejected("rs#1", "nva1"))
     assert check(hub()) == []
 
 

@@ -28,7 +28,7 @@ def test_the_way_from_on_premises_to_the_spoke() -> None:
         "dc-r1 announces 192.168.0.0/16",
         "circuit1#0 learns it from dc-r1 with AS path 65010 and next hop 169.254.0.1",
         "hub1-er#0 learns it from circuit1#0 with AS path 12076 65010 and next hop 169.254.0.2",
-        "hub1-rs#0 learns it from hub1-er#0 with AS path 12076 65010 and next hop 169.254.0.2",
+        "hub1-rs#0 learns it from hub1-er#0 with AS path 12076 65010 and next hop 10.1.1.4",
         "hub1-nva learns it from hub1-rs#0 with AS path 65515 12076 65010 and next hop 10.1.0.4",
         "spoke-rs#0 learns it from hub1-nva with AS path 65001 65001 12076 65010 and next hop 10.1.2.4",
     ]
@@ -71,12 +71,22 @@ def test_dead_nodes_on_the_way() -> None:
 
 
 def test_branch_to_branch_off() -> None:
+    """The NVA has no route of its own, and its NIC has one all the same: the story says both."""
     told = why(
         "hub1-nva", "192.168.0.0/16", {"route_servers": {"hub1-rs": {"branch_to_branch": False}, "hub2-rs": {"branch_to_branch": False}}}
     )
     assert "hub1-rs#0 does not tell hub1-nva of 192.168.0.0/16: branch-to-branch is off (R127)" in told.answer
     assert told.remedy is not None
     assert told.remedy.change == {"route_servers": {"hub1-rs": {"branch_to_branch": True}}}
+    assert told.question == "Why does hub1-nva not have 192.168.0.0/16?"
+    assert "on its NIC hub1-nva sends packets for 192.168.0.0/16 to 169.254.0.2 and 169.254.0.6: hub1-rs programs" in told.answer
+
+
+def test_a_speaker_that_is_down() -> None:
+    told = why("hub1-nva", "192.168.0.0/16", down=("hub1-nva",))
+    assert told.answer == "hub1-nva uses no route 192.168.0.0/16: it is down"
+    assert told.remedy is not None
+    assert told.remedy.text == "restore hub1-nva"
 
 
 def test_no_advertise() -> None:

@@ -105,6 +105,7 @@ class Facts:
         self.engine = engine
         self.plan = engine.plan
         self._names: dict[str, dict[int, str]] = {}
+        self._sources: dict[str, dict[str, list[Prefix]]] = {}
         self._instances: dict[str, list[str]] = {}
         for name in self.plan.speakers:
             self._instances.setdefault(base_name(name), []).append(name)
@@ -164,6 +165,15 @@ class Facts:
     def source(self, speaker: str, route: Route) -> str | None:
         """The full name of the peer that the speaker has the route from; None: its own."""
         return self.peer_name(speaker, route.peer)
+
+    def echoed(self, speaker: str, peer: str) -> list[Prefix]:
+        """What the speaker tells the peer although its own best route comes from an instance of the same object."""
+        if speaker not in self._sources:
+            by_owner = self._sources[speaker] = {}
+            for prefix, ways in self.engine.speakers[speaker].rib.best():
+                if (source := self.peer_name(speaker, ways[0][1])) is not None:
+                    by_owner.setdefault(base_name(source), []).append(Prefix(*prefix))
+        return [prefix for prefix in self._sources[speaker].get(base_name(peer), ()) if self.advertised(speaker, peer, prefix)]
 
     def of_kind(self, *kinds: SpeakerKind) -> Iterator[str]:
         """Speakers of these kinds, in the plan's order."""

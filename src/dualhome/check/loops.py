@@ -97,8 +97,7 @@ def boomerang(design: Design) -> Iterator[Draft]:
             back: list[Prefix] = []
             for instance, peer in facts.pairs(rs, nva.name) if facts else ():
                 assert facts is not None
-                echoed = {r.prefix for r in facts.advertised(peer, instance) if base_name(facts.source(peer, r) or "") == rs}
-                back += [Prefix(*r.prefix) for r in (facts.received(instance, peer) if echoed else ()) if r.prefix in echoed]
+                back += [prefix for prefix in facts.echoed(peer, instance) if facts.received(instance, peer, prefix)]
             if back:
                 yield Draft(
                     on=nva.name,

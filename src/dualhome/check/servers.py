@@ -104,7 +104,7 @@ def _told_to_one(facts: Facts, rs: str, nva: str) -> str:
     echoed: set[PrefixTuple] = set()
     for instance in sorted(sessions):
         told.append({(r.prefix, r.as_path, r.next_hop) for r in facts.received(instance, nva)})
-        echoed |= {r.prefix for r in facts.advertised(nva, instance) if base_name(facts.source(nva, r) or "") == rs}
+        echoed.update(facts.echoed(nva, instance))
     apart = sorted({prefix for prefix, _, _ in told[0] ^ told[1]} - echoed)
     return ", ".join(str(Prefix(*prefix)) for prefix in apart[:3])
 

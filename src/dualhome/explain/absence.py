@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from dualhome.check.facts import Facts
 from dualhome.explain.search import Stop, holders, stops
 from dualhome.explain.story import Remedy, Step, Story
-from dualhome.explain.tale import attributes, steps, way
+from dualhome.explain.tale import attributes, lost_round, steps, way
 from dualhome.model import base_name
 from dualhome.net import Prefix
 
@@ -19,7 +21,7 @@ def absent_story(facts: Facts, question: str, node: str, prefix: Prefix, wanted:
             Step(
                 node=name,
                 what="lost",
-                text=f"{name} has {prefix} from {facts.source(name, r) or 'itself'} and cannot use it: it lost in round {r.lost_in}",
+                text=f"{name} has {prefix} from {facts.source(name, r) or 'itself'} and cannot use it: it {lost_round(r)}",
                 rule="R74",
                 after=attributes(r),
             )
@@ -31,6 +33,7 @@ def absent_story(facts: Facts, question: str, node: str, prefix: Prefix, wanted:
         return _unannounced(facts, question, node, prefix)
     found = stops(facts, prefix, wanted, having)
     telling = [stop for stop in found if stop.step.rule != "R94" and "not in use" not in stop.step.text] or found
+    telling = sorted(telling, key=lambda stop: stop.step.rule == "R92")  # that NVAs are not told of each other's routes is as it should be
     unique: dict[tuple[str, str, str], Stop] = {}
     for stop in telling:
         unique.setdefault((base_name(stop.sender), base_name(stop.receiver), stop.step.rule), stop)
@@ -46,9 +49,16 @@ def absent_story(facts: Facts, question: str, node: str, prefix: Prefix, wanted:
         question=question,
         answer=f"{node} has no route {prefix}: {kept[0].step.text}{rule}",
         steps=tuple(steps(facts, stations, prefix)),
-        refusals=tuple(stop.step for stop in kept),
+        refusals=(*(stop.step for stop in kept), *_down_origins(facts, prefix)),
         remedy=remedy,
     )
+
+
+def _down_origins(facts: Facts, prefix: Prefix) -> Iterator[Step]:
+    """Who would announce it, were they working."""
+    for name, speaker in facts.plan.speakers.items():
+        if prefix in speaker.config.origins and not facts.engine.alive(name):
+            yield Step(node=name, what="absent", text=f"{name}, which announces {prefix}, is down")
 
 
 def _unannounced(facts: Facts, question: str, node: str, prefix: Prefix) -> Story:

@@ -17,25 +17,28 @@ from dualhome.net import Prefix
 
 MOST_BRANCHES = 8
 BGP = "VirtualNetworkGateway"
+KINDS = {BGP: "the BGP route", "User": "the user-defined route", "Default": "the system route"}
 
 
 def nic_story(facts: Facts, nic: str, prefix: Prefix) -> Story:
     """Why this next hop, or why none."""
     rows = [row for row in effective_routes(facts.engine, nic) if row.prefix == prefix]
     active = next((row for row in rows if row.state == "Active"), None)
-    if active is None or (_only_the_systems(active) and announced(facts, prefix)):
+    if active is None or (only_the_systems(active) and announced(facts, prefix)):
         return absent(facts, nic, prefix)
     hops = " and ".join(map(str, active.next_hops))
     beaten = tuple(_beaten(facts, nic, prefix, active, rows))
     question = f"Why does {nic} have {prefix}?"
     if active.source != BGP:
         kind = f"the user-defined route of {active.via}" if active.source == "User" else "a system route"
-        answer = f"{nic} sends packets for {prefix} to {active.next_hop_type}{' ' + hops if hops else ''}: {kind}"
+        answer = f"{nic} {_does(active, prefix, hops)}: {kind}"
         step = Step(node=nic, what="selected", text=answer, rule=active.rule, after=_row(active))
         return Story(question=question, answer=answer, steps=(step, *beaten))
     tale, announcers = _programmed(facts, active.via, prefix)
     tells = "tell" if len(announcers) > 1 else "tells"
     by = f"{active.via} programs what {' and '.join(announcers)} {tells} it" if announcers else f"{active.via} programs it"
+    if not any(facts.engine.alive(name) for name in _instances(facts, active.via)):
+        by = f"{active.via}, which programmed it, is down, and nobody takes it back"
     if active.next_hop_type == "None":
         text = f"{nic} drops packets for {prefix}: the next hop that {active.via} programs is in no virtual network that is its own or peered with it"
         remedy = Remedy(text=f"peer {_home(facts.engine.network, nic)[0]} with the virtual network of the next hop")
@@ -43,7 +46,7 @@ def nic_story(facts: Facts, nic: str, prefix: Prefix) -> Story:
         return Story(question=question, answer=f"{text} (R43)", steps=tale, refusals=(last,), remedy=remedy)
     text = f"{nic} sends packets for {prefix} to {hops or active.next_hop_type}"
     last = Step(node=nic, what="programmed", text=f"{text}: {by}", rule=active.rule, after=_row(active))
-    speaker = next((name for name in _instances(facts, active.via) if facts.candidates(name, prefix)), None)
+    speaker = _holder(facts, active.via, prefix)
     refused = refusals(facts, prefix, speaker) if speaker else []
     return Story(
         question=question,
@@ -54,7 +57,19 @@ def nic_story(facts: Facts, nic: str, prefix: Prefix) -> Story:
     )
 
 
-def _only_the_systems(row: EffectiveRoute) -> bool:
+def _does(row: EffectiveRoute, prefix: Prefix, hops: str) -> str:
+    """What happens to its packets, by the kind of next hop."""
+    where = {
+        "None": "drops packets for {}",
+        "VnetLocal": "sends packets for {} inside its own virtual network (VnetLocal)",
+        "VNetPeering": "sends packets for {} over the peering (VNetPeering)",
+        "VNetGlobalPeering": "sends packets for {} over the peering (VNetGlobalPeering)",
+        "Internet": "sends packets for {} to the Internet",
+    }.get(row.next_hop_type)
+    return where.format(prefix) if where else f"sends packets for {prefix} to {row.next_hop_type}{' ' + hops if hops else ''}"
+
+
+def only_the_systems(row: EffectiveRoute) -> bool:
     """A None row, or the way to the Internet: what is there before anyone announces anything (R45)."""
     return row.source == "Default" and row.next_hop_type in ("None", "Internet")
 
@@ -68,9 +83,14 @@ def _instances(facts: Facts, owner: str) -> list[str]:
     return [name for name in facts.plan.speakers if base_name(name) == base_name(owner) and facts.has(name)]
 
 
+def _holder(facts: Facts, owner: str, prefix: Prefix) -> str | None:
+    """Its first working instance that has a route."""
+    return next((n for n in _instances(facts, owner) if facts.engine.alive(n) and facts.candidates(n, prefix)), None)
+
+
 def _programmed(facts: Facts, by: str, prefix: Prefix) -> tuple[tuple[Step, ...], list[str]]:
     """The tale of each way that its route server or gateway uses, and from whom it has them."""
-    speaker = next((name for name in _instances(facts, by) if facts.candidates(name, prefix)), None)
+    speaker = _holder(facts, by, prefix)
     if speaker is None:
         return (), []
     told: list[Step] = []
@@ -88,12 +108,12 @@ def _beaten(facts: Facts, nic: str, prefix: Prefix, active: EffectiveRoute, rows
     """What has the same prefix and lost."""
     for row in rows:
         if row is not active:
-            text = f"{row.source} {row.next_hop_type} is Invalid: the {active.source} route of the same prefix goes first"
+            text = f"{KINDS[row.source]} ({row.next_hop_type}) is Invalid: {KINDS[active.source]} of the same prefix goes first"
             yield Step(node=nic, what="lost", text=text, rule=row.rule or "R56", after=_row(row))
     if active.source != BGP and not any(row.source == BGP for row in rows):
         for programmed in _offers(facts, nic, prefix):
             rule = "R56" if active.source == "Default" else "R60"
-            text = f"{programmed.by} has {prefix} for it too, to {' and '.join(map(str, programmed.next_hops))}; the {active.source} route wins"
+            text = f"{programmed.by} has {prefix} for it too, to {' and '.join(map(str, programmed.next_hops))}; {KINDS[active.source]} goes first"
             yield Step(node=nic, what="lost", text=text, rule=rule)
 
 
@@ -127,7 +147,12 @@ def absent(facts: Facts, nic: str, prefix: Prefix) -> Story:
     home, table = _home(network, nic)
     rows = effective_routes(engine, nic)
     used = select(rows, prefix.address(0))
-    instead = f"it uses {used.prefix} ({used.next_hop_type}) instead" if used is not None else "nothing else covers it there"
+    if used is None:
+        instead = "nothing else covers it there"
+    elif used.next_hop_type == "None":
+        instead = f"its packets are dropped by {used.prefix} (None)"
+    else:
+        instead = f"it uses {used.prefix} ({used.next_hop_type}) instead"
     offered = next(_offers(facts, nic, prefix), None)
     if offered is not None:
         reason, rule, remedy = _hidden(network, nic, prefix, table, rows)

@@ -27,8 +27,8 @@ class Stop:
 
 
 def holders(facts: Facts, prefix: Prefix) -> list[str]:
-    """Speakers with a route for the prefix, in the plan's order."""
-    return [name for name in facts.plan.speakers if facts.has(name) and best(facts, name, prefix) is not None]
+    """Working speakers with a route for the prefix, in the plan's order: what a dead one holds is of no use to anyone."""
+    return [name for name in facts.plan.speakers if facts.has(name) and facts.engine.alive(name) and best(facts, name, prefix) is not None]
 
 
 def distances(facts: Facts, wanted: Iterable[str]) -> dict[str, int]:
@@ -94,8 +94,12 @@ def _down(facts: Facts, sender: str, receiver: str) -> tuple[Step, Remedy | None
         cause = "the session is not in use"
     elif not (engine.carries(sender, receiver) and engine.carries(receiver, sender)):
         cause, rule = "its packets do not arrive", "R44"
-        if plan is not None and plan.carrier is Carrier.NETWORK:
-            cause += _drop(facts, sender, receiver)
+        dropped = _drop(facts, sender, receiver) if plan is not None and plan.carrier is Carrier.NETWORK else ""
+        if dropped:
+            cause += dropped
+        elif plan is not None and plan.carrier is Carrier.NETWORK:
+            name = f"{base_name(sender)}/{base_name(receiver)}"
+            cause, rule, remedy = "the session itself has failed", "R115", Remedy(text=f"restore {name}")
         elif not engine.joined(base_name(sender), base_name(receiver)):
             cause, remedy = "what joins them has failed", Remedy(text=f"restore {base_name(sender)}<->{base_name(receiver)}")
     elif error := facts.engine.speakers[receiver].session(sender).last_error or facts.engine.speakers[sender].session(receiver).last_error:

@@ -70,4 +70,8 @@ class Story:
 
 
 def _rule(step: Step) -> str:
-    return f" ({step.rule})" if step.rule and step.rule not in step.text else ""
+    rule = f" ({step.rule})" if step.rule and step.rule not in step.text else ""
+    changed = [
+        f"{key} {step.before[key]} → {step.after.get(key)}" for key in step.before if step.after and step.before[key] != step.after.get(key)
+    ]
+    return rule + (f": {'; '.join(changed)}" if changed else "")

@@ -14,7 +14,19 @@ if TYPE_CHECKING:
 
 MOST_HOPS = 32
 ROUND_RULES = {"preference": "R107", "as-path": "R106", "preference-tie": "D12", "weight": "R137", "next-hop": "R74"}
-SHOWN = ("as_path", "next_hop", "communities", "local_preference", "med")
+ROUND_WORDS = {
+    "next-hop": "its next hop cannot be used",
+    "preference": "another kind of gateway is preferred",
+    "weight": "a lower weight",
+    "local-preference": "a lower local preference",
+    "self": "what a speaker announces itself goes first",
+    "as-path": "a longer AS path",
+    "preference-tie": "ExpressRoute goes first",
+    "origin": "a worse origin",
+    "med": "a higher MED",
+    "ebgp": "eBGP goes before iBGP",
+    "router-id": "a higher router ID",
+}
 
 
 def way(facts: Facts, speaker: str, prefix: Prefix, first: Route | None = None) -> list[tuple[str, Route]]:
@@ -70,7 +82,7 @@ def _export(facts: Facts, sender: str, receiver: str, prefix: Prefix) -> Iterato
         return
     for judgement in facts.exports(sender, receiver, prefix):
         if judgement.effect == "change" and judgement.term:
-            text = f"{sender} changes it for {receiver}: {judgement.term}{_difference(judgement.before, judgement.after)}"
+            text = f"{sender} changes it for {receiver}: {judgement.term}"
             yield Step(node=sender, what="advertised", text=text, rule=judgement.rule, before=judgement.before, after=judgement.after)
 
 
@@ -80,7 +92,7 @@ def _import(facts: Facts, sender: str, receiver: str, route: Route, prefix: Pref
     text = f"{receiver} learns it from {sender} with AS path {raw.as_path or '(empty)'} and next hop {raw.next_hop}"
     changes = [j for j in facts.imports(receiver, sender, prefix) if j.effect == "change"]
     if changes:
-        text += "; its rules change it: " + ", ".join(f"{j.term or j.step}{_difference(j.before, j.after)}" for j in changes)
+        text += "; its rules change it: " + ", ".join(j.term or j.step for j in changes)
     rule = next((j.rule for j in changes if j.rule), "")
     return Step(node=receiver, what="received", text=text, rule=rule, before=attributes(raw), after=attributes(route))
 
@@ -95,25 +107,14 @@ def _losers(facts: Facts, name: str, prefix: Prefix, *, last: bool) -> Iterator[
             text = f"{name} holds the one from {sender} as its equal, and uses both ({route.as_path or 'no AS path'}, next hop {route.next_hop})"
             yield Step(node=name, what="chosen", text=text, rule="R106", after=attributes(route))
         else:
-            text = f"{name} has it from {sender} as well (AS path {route.as_path or 'empty'}, next hop {route.next_hop}), which lost in round {route.lost_in}"
+            text = f"{name} has it from {sender} as well (AS path {route.as_path or 'empty'}, next hop {route.next_hop}), which {lost_round(route)}"
             yield Step(node=name, what="lost", text=text, rule=ROUND_RULES.get(route.lost_in or "", ""), after=attributes(route))
 
 
-def _difference(before: object, after: object) -> str:
-    if not isinstance(before, dict) or not isinstance(after, dict):
-        return ""
-    changed = [
-        f"{key.replace('_', ' ')} {_word(before.get(key))} becomes {_word(after.get(key))}"
-        for key in SHOWN
-        if before.get(key) != after.get(key)
-    ]
-    return f" ({', '.join(changed)})" if changed else ""
-
-
-def _word(value: object) -> str:
-    if isinstance(value, list):
-        return " ".join(map(str, value)) or "none"
-    return str(value) if value not in (None, "") else "none"
+def lost_round(route: Route) -> str:
+    """In which round of the decision it lost, and what that means."""
+    word = ROUND_WORDS.get(route.lost_in or "")
+    return f"lost in round {route.lost_in}" + (f": {word}" if word else "")
 
 
 def attributes(route: Route) -> dict[str, object]:

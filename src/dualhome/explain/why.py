@@ -7,9 +7,9 @@ from dataclasses import replace
 from dualhome.check.facts import Facts, Machine
 from dualhome.errors import RequestError
 from dualhome.explain.absence import absent_story
-from dualhome.explain.nic import nic_story
+from dualhome.explain.nic import announced, nic_story, only_the_systems
 from dualhome.explain.search import refusals
-from dualhome.explain.story import Step, Story
+from dualhome.explain.story import Remedy, Step, Story
 from dualhome.explain.tale import best, steps, way
 from dualhome.forwarding.effective import effective_routes
 from dualhome.model import base_name
@@ -33,8 +33,12 @@ def story(engine: Machine, node: str, prefix: Prefix | str) -> Story:
     base = base_name(node)
     if base in network.gateways or network.nic(node):
         speaker = node if facts.has(node) and base not in network.gateways else None
+        if speaker is not None and not engine.alive(speaker):
+            return speaker_story(facts, speaker, prefix)
         if speaker is not None and best(facts, speaker, prefix) is not None:
             return _and_on_its_nic(facts, speaker_story(facts, speaker, prefix), speaker, prefix)
+        if speaker is not None and facts.peers(speaker) and announced(facts, prefix):
+            return _on_its_nic_alone(facts, speaker_story(facts, speaker, prefix), speaker, prefix)
         if speaker is not None and not any(row.prefix == prefix for row in effective_routes(engine, node)):
             return speaker_story(facts, speaker, prefix)
         return nic_story(facts, node, prefix)
@@ -46,7 +50,9 @@ def story(engine: Machine, node: str, prefix: Prefix | str) -> Story:
     if not instances:
         known = ", ".join(sorted({base_name(name) for name in engine.plan.speakers} | set(network.virtual_machines)))
         raise RequestError(f"nothing here is named '{node}' and has routes; there are {known}")
-    return speaker_story(facts, next((n for n in instances if best(facts, n, prefix) is not None), instances[0]), prefix)
+    return speaker_story(
+        facts, next((n for n in instances if engine.alive(n) and best(facts, n, prefix) is not None), instances[0]), prefix
+    )
 
 
 def _longest(engine: Machine, node: str, address: Address) -> Prefix:
@@ -62,6 +68,16 @@ def _longest(engine: Machine, node: str, address: Address) -> Prefix:
 def speaker_story(facts: Facts, speaker: str, prefix: Prefix) -> Story:
     """Of a Loc-RIB."""
     question = f"Why does {speaker} have {prefix}?"
+    if not facts.engine.alive(speaker):
+        text = f"{speaker} is down"
+        step = Step(node=speaker, what="absent", text=text)
+        question = f"Why does {speaker} not have {prefix}?"
+        return Story(
+            question=question,
+            answer=f"{speaker} uses no route {prefix}: it is down",
+            refusals=(step,),
+            remedy=Remedy(text=f"restore {speaker}"),
+        )
     chosen = best(facts, speaker, prefix)
     if chosen is None:
         return absent_story(facts, f"Why does {speaker} not have {prefix}?", speaker, prefix, (speaker,))
@@ -90,3 +106,12 @@ def _and_on_its_nic(facts: Facts, told: Story, nva: str, prefix: Prefix) -> Stor
     text = f"packets that {nva} sends out of its NIC follow the NIC's effective route: {rows[0].next_hop_type}{' ' + hops if hops else ''}"
     step = Step(node=nva, what="selected", text=text, rule="R67")
     return replace(told, steps=(*told.steps, step))
+
+
+def _on_its_nic_alone(facts: Facts, told: Story, nva: str, prefix: Prefix) -> Story:
+    """An NVA that has no route of its own may still have one on its NIC: both are told (R67)."""
+    row = next((r for r in effective_routes(facts.engine, nva) if r.prefix == prefix and r.state == "Active"), None)
+    if row is None or only_the_systems(row):
+        return told
+    of_nic = nic_story(facts, nva, prefix)
+    return replace(told, answer=f"{told.answer}; on its NIC {of_nic.answer}", steps=of_nic.steps, refusals=told.refusals or of_nic.refusals)

@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions
+
     from dualhome.explain import Step, Story
 
+LEADER = re.compile(r"(?: *\d+\. | *[✗→] )? *")
 
-def told(story: Story) -> Text:
+
+class Told:
+    """Text whose lines go on beneath their beginning where they are too long."""
+
+    def __init__(self, text: Text) -> None:
+        self.text = text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        for line in self.text.split("\n", allow_blank=True):
+            head = len(LEADER.match(line.plain)[0])  # type: ignore[index]  # it matches everywhere
+            first, rest = line.divide([head])
+            wrapped = rest.wrap(console, max(options.max_width - head, 20)) if rest else [rest]
+            for number, part in enumerate(wrapped):
+                part.rstrip()
+                yield Text.assemble(first if number == 0 else " " * head, part)
+
+
+def told(story: Story) -> Told:
     """Question and answer, numbered steps with what each changed, what refused the route, the remedy."""
+    return Told(_text(story))
+
+
+def _text(story: Story) -> Text:
     text = Text(story.question, "bright_black")
     text.append(f"\n{story.answer}", "bold")
     for number, step in enumerate(story.steps, 1):
