@@ -177,7 +177,9 @@ def test_an_unknown_peer_is_refused() -> None:
 def test_over_the_limit_the_session_ends_and_at_the_limit_it_stays() -> None:
     """R87: what is held and what arrives count together."""
     it = run(route_servers={"rs": {"max_routes_per_peer": 5}})
-    it.announce("nva1", [f"198.18.{i}.0/24" for i in range(4)])  # with its own: 5; what it has of rs#0 and tells rs#1 is a loop and does not count (R99)
+    it.announce(
+        "nva1", [f"198.18.{i}.0/24" for i in range(4)]
+    )  # with its own: 5; what it has of rs#0 and tells rs#1 is a loop and does not count (R99)
     it.settle()
     assert states(it, "rs/nva1") == {"Established"}
     it.announce("nva1", ["198.19.0.0/24"])
