@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from dualhome.check.facts import Facts, PrefixTuple
 from dualhome.check.finding import Design, Draft, Path
@@ -98,7 +99,7 @@ def _differs_by_instance(nva: Router, rs: str) -> str | None:
 def _told_to_one(facts: Facts, rs: str, nva: str) -> str:
     """Prefixes that one instance has from the NVA otherwise than the other, apart from what comes back to the same route server (L-013)."""
     sessions = dict(facts.pairs(rs, nva))
-    if len(sessions) < 2:
+    if len(sessions) < 2 or _treated_alike(facts, sessions):
         return ""
     told = []
     echoed: set[PrefixTuple] = set()
@@ -107,6 +108,14 @@ def _told_to_one(facts: Facts, rs: str, nva: str) -> str:
         echoed.update(facts.echoed(nva, instance))
     apart = sorted({prefix for prefix, _, _ in told[0] ^ told[1]} - echoed)
     return ", ".join(str(Prefix(*prefix)) for prefix in apart[:3])
+
+
+def _treated_alike(facts: Facts, sessions: Mapping[str, str]) -> bool:
+    """Whether export there and import here say the same of each instance: then what differs could only be what comes back."""
+    speakers = facts.plan.speakers
+    given = {replace(speakers[nva].config.peers[i].policy, name="", peer_address="", tags=()).json() for i, nva in sessions.items()}
+    taken = {replace(speakers[i].config.peers[nva].policy, name="", local_address="").json() for i, nva in sessions.items()}
+    return len(given) == 1 and len(taken) == 1
 
 
 def reserved_asn(design: Design) -> Iterator[Draft]:
