@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from dualhome.forwarding.effective import EffectiveRoute
 from networks import hub
 
+from dualhome.forwarding.effective import EffectiveRoute
 from dualhome.net import Address, Prefix
 
 NVAS = "network_virtual_appliances"
