@@ -95,7 +95,11 @@ def _subnet_routes(world: World, subnet: Subnet, nic: str | None, *, gateway: bo
         tables.append(world.programmed(hub, nic))
     known: list[tuple[int, list[Mapping[Prefix, Programmed]], Routes]] = world.memo.setdefault(("routes", subnet.key, gateway), [])
     for shape, made_of, routes in known:
-        if shape == world.shape() and len(made_of) == len(tables) and all(a is b for a, b in zip(made_of, tables, strict=True)):
+        if (
+            shape == world.shape()
+            and len(made_of) == len(tables)
+            and all(a is b or not (a or b) for a, b in zip(made_of, tables, strict=True))
+        ):
             return routes
     fresh = Routes(_rows(world, network, subnet, tables, gateway=gateway))
     known[:] = [(world.shape(), tables, fresh), *known[:1]]  # two: under partition a subnet has NICs of both instances
@@ -111,7 +115,7 @@ def _rows(
     spaces = [*_local_rows(network, subnet), *([] if table and table.disable_peering_route else _peering_rows(world, subnet))]
     bgp: list[EffectiveRoute] = []
     if table is None or not table.disable_bgp_route_propagation:  # R63
-        taken = [row.prefix for row in spaces]
+        taken = _Space(row.prefix for row in spaces)
         for each in tables:
             bgp += _programmed_rows(world, subnet, each, taken, gateway=gateway)
         bgp = list({row.prefix: row for row in reversed(bgp)}.values())
@@ -166,33 +170,40 @@ def _default_rows(network: Network, subnet: Subnet, others: set[Prefix]) -> Iter
 
 
 def _programmed_rows(
-    world: World, subnet: Subnet, table: Mapping[Prefix, Programmed], taken: list[Prefix], *, gateway: bool
+    world: World, subnet: Subnet, table: Mapping[Prefix, Programmed], taken: _Space, *, gateway: bool
 ) -> Iterator[EffectiveRoute]:
     """What a route server or gateway programs (R49, R50): not what a VnetLocal or peering row covers (R56, R62), no link-local prefixes, on gateways
     no default of an NVA (R68).
     """
     reach = _reachable_space(world, subnet)
+    reached: dict[tuple[Address, ...], tuple[Address, ...]] = {}  # routes share next hops
     for prefix, route in table.items():
-        if covered(prefix, taken) or LINK_LOCAL.covers(prefix) or (gateway and prefix in DEFAULTS and route.route_class == "nva"):
+        if taken.covers(prefix) or LINK_LOCAL.covers(prefix) or (gateway and prefix in DEFAULTS and route.route_class == "nva"):
             continue
-        hops = route.next_hops if route.route_class != "nva" else tuple(hop for hop in route.next_hops if any(p.covers(hop) for p in reach))
+        if route.next_hops not in reached:
+            reached[route.next_hops] = tuple(sorted(hop for hop in route.next_hops if reach.covers(hop.host_prefix)))
+        hops = tuple(sorted(route.next_hops)) if route.route_class == "er" else reached[route.next_hops]
         yield EffectiveRoute(
             prefix=prefix,
             source="VirtualNetworkGateway",
             state="Active",
             next_hop_type="VirtualNetworkGateway" if hops else "None",
-            next_hops=tuple(sorted(hops)),
+            next_hops=hops,
             via=route.by,
             rule="R49" if hops else "R43",
-            note="" if hops else f"next hop {', '.join(map(str, route.next_hops))} is in no directly peered virtual network",
+            note="" if hops else _out_of_reach(route.next_hops),
         )
+
+
+def _out_of_reach(hops: Iterable[Address]) -> str:
+    return f"next hop {', '.join(map(str, hops))} is in no directly peered virtual network"
 
 
 def _user_rows(world: World, subnet: Subnet, table: RouteTable | None) -> Iterator[EffectiveRoute]:
     """User-defined routes (R52, R54); an appliance must be in reach (R43)."""
     reach = _reachable_space(world, subnet)
     for route in table.routes if table else ():
-        hops = tuple(hop for hop in route.next_hops if any(p.covers(hop) for p in reach))
+        hops = tuple(hop for hop in route.next_hops if reach.covers(hop.host_prefix))
         lost = bool(route.next_hops) and not hops
         yield EffectiveRoute(
             prefix=route.prefix,
@@ -202,13 +213,30 @@ def _user_rows(world: World, subnet: Subnet, table: RouteTable | None) -> Iterat
             next_hops=tuple(sorted(hops)),
             via=table.name if table else "",
             rule="R43" if lost else "R52",
-            note=f"next hop {', '.join(map(str, route.next_hops))} is in no directly peered virtual network" if lost else "",
+            note=_out_of_reach(route.next_hops) if lost else "",
         )
 
 
-def _reachable_space(world: World, subnet: Subnet) -> list[Prefix]:
+def _reachable_space(world: World, subnet: Subnet) -> _Space:
     """Where a next hop may lie: in the own virtual network or a directly peered one (R43)."""
     network = world.network
     names = [subnet.virtual_network]
     names += [p.remote for p in network.connected(subnet.virtual_network) if world.joined(p.local, p.remote)]
-    return [prefix for name in names for prefix in network.virtual_networks[name].address_space]
+    return _Space(prefix for name in names for prefix in network.virtual_networks[name].address_space)
+
+
+class _Space:
+    """Ranges of addresses, by length: asked in as many steps as there are lengths, however many ranges."""
+
+    def __init__(self, ranges: Iterable[Prefix]) -> None:
+        self._by_length: dict[tuple[int, int], set[int]] = {}
+        for prefix in ranges:
+            self._by_length.setdefault((prefix.version, prefix.length), set()).add(prefix.bits)
+
+    def covers(self, prefix: Prefix) -> bool:
+        """Whether the prefix equals one of the ranges or lies inside one."""
+        for (version, length), bits in self._by_length.items():
+            shift = WIDTH[version] - length
+            if version == prefix.version and length <= prefix.length and prefix.bits >> shift << shift in bits:
+                return True
+        return False

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dualhome.errors import RequestError
 from dualhome.forwarding.world import World
-from dualhome.model import Network, Nic, base_name
+from dualhome.model import GatewayKind, Network, Nic, VirtualNetworkGateway, base_name
 from dualhome.net import Address
 
 INTERNET = Address.parse("8.8.8.8")  # what stands for a host outside every virtual network; nothing is ever sent to it
@@ -42,14 +43,56 @@ class Places:
                 self._own(gateway.virtual_network, Owner(kind="gateway", node=f"{gateway.name}#{i}", address=address))
         self.edges = {c.microsoft_address(i): f"{c.name}#{i}" for c in network.circuits.values() for i in (0, 1)}
         self.hosts = network.hosts()
+        self.host_at = {address: host for host, (address, _) in reversed(list(self.hosts.items()))}
         self.tunnels: set[frozenset[str]] = {frozenset((c.gateway, c.to)) for c in network.vpn_connections}
+        self.links: set[frozenset[str]] = {frozenset(link.between) for link in network.links}
+        self._attached: dict[str, dict[Address, str]] = {}
         for router in network.routers():
             self.tunnels |= {frozenset((router.name, s.to)) for s in router.sessions if s.over_tunnel}
-        self.fast = {(x.gateway, c.name) for c in network.circuits.values() for x in c.gateways if x.fast_path}
+            for far, mine, theirs in ((s.to, *s.addresses) for s in router.sessions if s.over_tunnel and s.addresses):
+                self._attach(router.name, mine, far, theirs)
+        for circuit in network.circuits.values():
+            for i, edge in enumerate(circuit.provider_edge):
+                self.links.add(frozenset((circuit.name, edge)))
+                self._attach(edge, circuit.router_address(i), f"{circuit.name}#{i}", circuit.microsoft_address(i))
+        self._addresses: dict[str, tuple[Address, ...]] = {}
+        self._node_at: dict[Address, str] = {}
+        for router in network.on_premises.values():
+            for address in self.addresses(router.name):
+                self._node_at.setdefault(address, router.name)
 
     def _own(self, virtual_network: str, owner: Owner) -> None:
         self.owners.setdefault((virtual_network, owner.address), owner)
         self._having.setdefault(owner.address, []).append(virtual_network)
+
+    def _attach(self, a: str, address_of_a: Address, b: str, address_of_b: Address) -> None:
+        self._attached.setdefault(a, {})[address_of_b] = b
+        self._attached.setdefault(b, {})[address_of_a] = a
+
+    def owners_of(self, address: Address) -> list[Owner]:
+        """Whoever has the address, in any virtual network."""
+        return [self.owners[name, address] for name in self._having.get(address, ())]
+
+    def addresses(self, node: str) -> tuple[Address, ...]:
+        """Every address that a node has, its own first."""
+        if node not in self._addresses:
+            self._addresses[node] = self.network.addresses_of(node)
+        return self._addresses[node]
+
+    def attached(self, node: str) -> Mapping[Address, str]:
+        """Far ends of a node's tunnels and circuits, by their address there."""
+        return self._attached.get(node, {})
+
+    def node_at(self, text: str) -> str | None:
+        """Who has the address that this text is: a NIC's name, an instance, a host, a router. None where it is no address, or nobody's."""
+        try:
+            address = Address.parse(text)
+        except ValueError:
+            return None
+        owner = next(iter(self.owners_of(address)), None)
+        if owner is not None:
+            return owner.nic.name if owner.nic else owner.node
+        return self.host_at.get(address) or self._node_at.get(address) or self.edges.get(address)
 
     def owner_near(self, world: World, virtual_network: str, address: Address) -> tuple[str, Owner] | None:
         """Who has the address in this virtual network or a directly peered one, and where."""
@@ -65,6 +108,23 @@ class Places:
     def tunnel(self, a: str, b: str) -> bool:
         """Whether a tunnel joins two nodes."""
         return frozenset((base_name(a), base_name(b))) in self.tunnels
+
+    def beside(self, a: str, b: str) -> bool:
+        """Whether two nodes are joined by a tunnel, a link or a circuit."""
+        return self.tunnel(a, b) or frozenset((base_name(a), base_name(b))) in self.links
+
+    def far_instances(self, node: str, gateway: str) -> Sequence[int]:
+        """Instances of a gateway to which connections join a node."""
+        index = node.partition("#")[2]
+        found: set[int] = set()
+        for c in self.network.vpn_connections:
+            for near, near_instance, far, far_instance in (
+                (c.gateway, c.gateway_instance, c.to, c.to_instance),
+                (c.to, c.to_instance, c.gateway, c.gateway_instance),
+            ):
+                if near == base_name(node) and far == gateway and (near_instance is None or str(near_instance) == index):
+                    found |= {0, 1} if far_instance is None else {far_instance}
+        return sorted(found) or (0, 1)
 
     def address_of(self, name: str) -> Address:
         """The address that a destination's name stands for.
@@ -82,6 +142,14 @@ class Places:
             return Address.parse(name)
         except ValueError:
             raise RequestError(f"{name!r} is neither a name of the network nor an address") from None
+
+
+def active_instances(world: World, gateway: VirtualNetworkGateway, among: Sequence[int] = (0, 1)) -> list[int]:
+    """Instances that packets enter: all live ones, of a VPN gateway that isn't active-active one at a time. While all are dead, the first."""
+    if gateway.kind is GatewayKind.VPN and not gateway.active_active:
+        works = [0] if world.alive(f"{gateway.name}#0") else [1]
+        among = [i for i in works if i in among] or among
+    return [i for i in among if world.alive(f"{gateway.name}#{i}")] or list(among[:1])
 
 
 def places(world: World) -> Places:

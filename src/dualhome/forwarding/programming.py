@@ -47,7 +47,7 @@ def _of_route_server(prefix: Prefix, hops: Sequence[RibHop], gateways: _Gateways
     kind = "er" if "class:er" in hops[0].tags else "vpn" if "class:vpn" in hops[0].tags else "nva"
     if kind == "er":
         return kind, gateways.edges(prefix, [hop.peer for hop in hops if hop.peer is not None and "class:er" in hop.tags])
-    return kind, list(dict.fromkeys(hop.next_hop for hop in hops if "class:er" not in hop.tags))
+    return kind, list(dict.fromkeys(gateways.address(hop) for hop in hops if "class:er" not in hop.tags))
 
 
 def _by_gateways(network: Network, virtual_network: str, table: Table, works: Callable[[str], bool]) -> dict[Prefix, Programmed]:
@@ -57,10 +57,7 @@ def _by_gateways(network: Network, virtual_network: str, table: Table, works: Ca
     for gateway in sorted(network.gateways_of(virtual_network), key=lambda g: g.kind is not GatewayKind.EXPRESSROUTE):
         kind = "er" if gateway.kind is GatewayKind.EXPRESSROUTE else "vpn"
         rows: dict[Prefix, list[str]] = {}
-        working = [instance for instance in (f"{gateway.name}#0", f"{gateway.name}#1") if works(instance)]
-        if kind == "vpn" and not gateway.active_active:
-            working = working[:1]
-        for instance in working:
+        for instance in _in_service(gateway, works):
             for prefix, hops in table(instance):
                 if _from_beyond(hops):
                     rows.setdefault(prefix, []).append(instance)
@@ -69,6 +66,12 @@ def _by_gateways(network: Network, virtual_network: str, table: Table, works: Ca
                 addresses = gateways.edges(prefix, instances) if kind == "er" else [_address(gateway, each) for each in instances]
                 found[prefix] = Programmed(prefix=prefix, next_hops=tuple(sorted(addresses)), route_class=kind, by=gateway.name)
     return found
+
+
+def _in_service(gateway: VirtualNetworkGateway, works: Callable[[str], bool]) -> list[str]:
+    """Instances that program: both, of a VPN gateway that isn't active-active one at a time (R51)."""
+    working = [instance for instance in (f"{gateway.name}#0", f"{gateway.name}#1") if works(instance)]
+    return working if gateway.active_active or gateway.kind is GatewayKind.EXPRESSROUTE else working[:1]
 
 
 def _from_beyond(hops: Sequence[RibHop]) -> bool:
@@ -87,9 +90,19 @@ class _Gateways:
         self._network, self._table = network, table
         self._rows: dict[str, Mapping[Prefix, tuple[RibHop, ...]]] = {}
 
+    def address(self, hop: RibHop) -> Address:
+        """A VPN gateway's instance for what it told (R51), an NVA's next hop as it told it (R50, R116)."""
+        gateway = self._network.gateways.get(base_name(hop.peer or ""))
+        return hop.next_hop if gateway is None or hop.peer is None else _address(gateway, hop.peer)
+
     def edges(self, prefix: Prefix, instances: Sequence[str]) -> list[Address]:
         """Next hops of ExpressRoute as NICs list them: edge routers of one connection only, the one of highest weight (R51, R114)."""
-        hops = [hop for each in dict.fromkeys(instances) for hop in self._of(each).get(prefix, ()) if hop.peer is not None]
+        hops = [
+            hop
+            for each in dict.fromkeys(instances)
+            for hop in self._of(each).get(prefix, ())
+            if hop.peer and base_name(hop.peer) in self._network.circuits
+        ]
         weights = dict(self._weights(instances))
         circuits = sorted({base_name(hop.peer) for hop in hops if hop.peer}, key=lambda name: (-weights.get(name, 0), name))
         return list(dict.fromkeys(hop.next_hop for hop in hops if hop.peer and base_name(hop.peer) == circuits[0])) if circuits else []

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dualhome.errors import RequestError
-from dualhome.forwarding import steps
 from dualhome.forwarding.effective import routes_of
+from dualhome.forwarding.fabric import crossing
+from dualhome.forwarding.packets import Dropped, Hop, Landed, Move, Packet, Results, Step, home_of, kind_of
 from dualhome.forwarding.places import places
-from dualhome.forwarding.steps import Dropped, Hop, Landed, Move, Packet
+from dualhome.forwarding.steps import results_of
 from dualhome.forwarding.world import World
 from dualhome.model import base_name
 from dualhome.net import Address
@@ -20,6 +21,15 @@ __all__ = ["FlowTable", "Hop", "Path", "crossed", "paths", "reaches", "replies",
 LONGEST = 64
 BRANCHES = 4096
 TRANSIT = ("nva", "gateway", "circuit", "router")
+STEP_FROM = {
+    "nva": Step.LEAVE_NVA,
+    "router": Step.ROUTER,
+    "gateway": Step.GATEWAY,
+    "circuit": Step.EDGE,
+    "internet": Step.FROM_INTERNET,
+    "vm": Step.LEAVE_NIC,
+    "route server": Step.LEAVE_NIC,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,47 +55,42 @@ def paths(world: World, source: str, destination: str) -> tuple[Path, ...]:
         RequestError: the source or the destination is nothing that sends or receives.
     """
     target = places(world).address_of(destination)
+    starts = list(_starts(world, source, target))
     found: list[Path] = []
-    for start, packet in _starts(world, source, target):
-        found += _walk(world, start, packet, {}, frozenset())
+    for start, packet in starts:
+        chosen = ((source, start.hop.name),) if len(starts) > 1 else ()
+        found += _walk(world, start, packet, {}, frozenset(), chosen)
     return tuple(found)
 
 
 def _starts(world: World, source: str, target: Address) -> Iterator[tuple[Move, Packet]]:
     """Where packets of this source set out: at a NIC, at an instance, at the router that leads to a host."""
     network, known = world.network, places(world)
-    nic = network.nic(source)
+    base = base_name(source)
     if source in known.hosts:
         yield _from_host(world, source, target)
-    elif nic is not None:
-        kind = "vm" if nic.machine in network.virtual_machines else "nva"
-        hop = Hop(name=nic.machine, kind=kind, address=nic.address)
-        yield (
-            Move(hop=hop, step=steps.leave_nic if kind == "vm" or nic.name != nic.machine else steps.leave_nva, nic=nic),
-            Packet(source=nic.address, destination=target),
-        )
+    elif (nic := network.nic(source)) is not None:
+        hop = Hop(name=nic.machine, kind=kind_of(network, nic.machine), address=nic.address)
+        step = Step.LEAVE_NVA if nic.machine in network.nvas and nic.name == nic.machine else Step.LEAVE_NIC
+        yield Move(hop=hop, step=step, nic=nic), Packet(source=nic.address, destination=target)
     elif source == "internet":
-        yield (
-            Move(hop=Hop(name="internet", kind="internet"), step=steps.from_internet),
-            Packet(source=places(world).address_of(source), destination=target),
-        )
+        start = Move(hop=Hop(name="internet", kind="internet"), step=Step.FROM_INTERNET)
+        yield start, Packet(source=known.address_of(source), destination=target)
     elif network.router(source):
-        own = network.addresses_of(source)
+        own = known.addresses(source)
         if not own:
             raise RequestError(f"{source!r} has no address to send from")
-        yield (
-            Move(hop=Hop(name=source, kind="router", address=own[0]), step=steps.at_router),
-            Packet(source=own[0], destination=target),
-        )
-    elif base_name(source) in network.gateways or base_name(source) in network.route_servers or base_name(source) in network.circuits:
-        instances = [source] if "#" in source else [f"{source}#0", f"{source}#1"]
-        for instance in instances:
-            kind = steps.kind_of(network, instance)
-            step = {"gateway": steps.at_gateway, "circuit": steps.at_edge}.get(kind, steps.leave_nic)
-            address = network.addresses_of(instance)[0]
-            yield Move(hop=Hop(name=instance, kind=kind, address=address), step=step), Packet(source=address, destination=target)
+        yield Move(hop=Hop(name=source, kind="router", address=own[0]), step=Step.ROUTER), Packet(source=own[0], destination=target)
+    elif base in network.gateways or base in network.route_servers or base in network.circuits:
+        for instance in [source] if "#" in source else [f"{source}#0", f"{source}#1"]:
+            kind = kind_of(network, instance)
+            address = known.addresses(instance)[0]
+            hop = Hop(name=instance, kind=kind, address=address)
+            yield Move(hop=hop, step=STEP_FROM[kind]), Packet(source=address, destination=target)
+    elif (node := known.node_at(source)) is not None and node not in network.load_balancers:
+        yield from _starts(world, node, target)
     else:
-        raise RequestError(f"{source!r} is no machine, NIC, host, gateway or router of the network")
+        raise RequestError(f"{source!r} is no machine, NIC, host, gateway or router of the network, nor an address of one")
 
 
 def _from_host(world: World, host: str, target: Address) -> tuple[Move, Packet]:
@@ -101,82 +106,108 @@ def _from_host(world: World, host: str, target: Address) -> tuple[Move, Packet]:
     candidates = [*routers, *(name for name in others if name not in routers)]
     name = next((each for each in candidates if world.alive(each)), routers[0])
     packet = Packet(source=address, destination=target)
-    if name in world.network.nvas:
-        return Move(
-            hop=Hop(name=name, kind="nva", address=address, note=f"from {host}"), step=steps.leave_nva, nic=world.network.nvas[name].nics[0]
-        ), packet
-    return Move(hop=Hop(name=name, kind="router", address=address, note=f"from {host}"), step=steps.at_router), packet
+    kind = kind_of(world.network, name)
+    nic = world.network.nic(name) if kind == "nva" else None
+    return Move(hop=Hop(name=name, kind=kind, address=address, note=f"from {host}"), step=STEP_FROM[kind], nic=nic), packet
 
 
-def _walk(world: World, start: Move, packet: Packet, pins: Mapping[str, str], forbidden: frozenset[str]) -> list[Path]:
+def _walk(
+    world: World,
+    start: Move,
+    packet: Packet,
+    pins: Mapping[str, str],
+    forbidden: frozenset[str],
+    chosen: tuple[tuple[str, str], ...] = (),
+) -> list[Path]:
     """Depth first over every branch. `pins` fixes load balancers' choices; `forbidden` are stateful NVAs that have no state of this flow."""
     done: list[Path] = []
-    stack: list[tuple[Move, Packet, tuple[Hop, ...], tuple[tuple[str, str], ...], frozenset[object]]] = [
-        (start, packet, (), (), frozenset())
-    ]
+    stack: list[_Place] = [_Place(result=start, packet=packet, choices=chosen)]
     while stack and len(done) < BRANCHES:
-        move, now, hops, choices, seen = stack.pop()
-        hops = (*hops, move.hop)
-        end = {"choices": choices, "translated": now.translated, "source": now.source, "destination": now.destination}
-        state = (move.hop.name, now.source, now.destination) if move.hop.kind != "load balancer" else None
-        if not world.alive(move.hop.name):
-            done.append(_dropped(hops, move.hop.name, "down", f"{move.hop.name} is down", end))
-        elif state in seen or len(hops) > LONGEST:
-            done.append(_dropped(hops, move.hop.name, "loop", f"the packet comes back to {move.hop.name} (R67)", end))
-        elif move.hop.name in forbidden and len(hops) > 1 and now.destination != move.hop.address:
-            done.append(
-                _dropped(
-                    hops, move.hop.name, "no-state", f"{move.hop.name} keeps state and hasn't seen the way out of this flow (R64)", end
-                )
-            )
+        here = stack.pop()
+        move, now = here.result, here.packet
+        if isinstance(move, Landed):
+            done.append(_path(here, "delivered", move.at, move.end))
+            continue
+        if isinstance(move, Dropped):
+            done.append(_path(replace(here, hops=(*here.hops, *move.more)), "dropped", move.at, move.at, move.because, move.detail))
+            continue
+        node = move.hop.name
+        here = replace(here, hops=(*here.hops, move.hop))
+        state = (node, now.source, now.destination)
+        if not world.alive(node):
+            done.append(_path(here, "dropped", node, node, "down", f"{node} is down"))
+        elif (state in here.seen and move.hop.kind != "load balancer") or len(here.hops) > LONGEST:
+            done.append(_path(here, "dropped", node, node, "loop", f"the packet comes back to {node} (R67)"))
+        elif node in forbidden and len(here.hops) > 1 and now.destination != move.hop.address:
+            detail = f"{node} keeps state and hasn't seen the way out of this flow (R64)"
+            done.append(_path(here, "dropped", node, node, "no-state", detail))
         else:
-            results = move.step(world, move, now)
-            branching = [r for r in results if isinstance(r, Move)]
-            for result in reversed(results):
-                if isinstance(result, Landed):
-                    done.append(Path(hops=(*hops, *result.more), outcome="delivered", at=result.at, end=result.end, **end))  # type: ignore[arg-type]
-                elif isinstance(result, Dropped):
-                    done.append(_dropped((*hops, *result.more), result.at, result.because, result.detail, end))
-                else:
-                    if result.pin and result.pin in pins and pins[result.pin] != result.hop.name:
-                        continue
-                    chosen = (*choices, (result.pin or move.hop.name, result.hop.name)) if len(branching) > 1 else choices
-                    follow = replace(now, **result.changes) if result.changes else now
-                    stack.append((result, follow, hops, chosen, seen | {state}))
+            stack += reversed(list(_branches(replace(here, seen=here.seen | {state}), node, results_of(world, move, now), pins)))
     return done
 
 
-def _dropped(hops: tuple[Hop, ...], at: str, because: str, detail: str, end: Mapping[str, object]) -> Path:
-    return Path(hops=hops, outcome="dropped", at=at, end=at, because=because, detail=detail, **end)  # type: ignore[arg-type]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """How far a branch is: what comes next, and how it came here."""
+
+    result: Move | Landed | Dropped
+    packet: Packet
+    hops: tuple[Hop, ...] = ()
+    choices: tuple[tuple[str, str], ...] = ()
+    seen: frozenset[object] = frozenset()
+
+
+def _branches(here: _Place, node: str, results: Results, pins: Mapping[str, str]) -> Iterator[_Place]:
+    """What comes next, each under a name of its own where there are several."""
+    labels: list[str] = []
+    for result in results:
+        label = result.label if result.label not in labels else f"{result.label} ({len(labels) + 1})"
+        labels.append(label)
+        choices, packet = here.choices, here.packet
+        if isinstance(result, Move):
+            if result.pin in pins and pins[result.pin] != result.hop.name:
+                continue
+            packet = replace(packet, **result.changes) if result.changes else packet
+        if len(results) > 1:
+            choices = (*choices, (node, label))
+        yield replace(here, result=result, packet=packet, choices=choices)
+
+
+def _path(here: _Place, outcome: str, at: str, end: str, because: str | None = None, detail: str = "") -> Path:
+    packet = here.packet
+    return Path(
+        hops=here.hops,
+        outcome=outcome,
+        at=at,
+        end=end,
+        because=because,
+        detail=detail,
+        choices=here.choices,
+        translated=packet.translated,
+        source=packet.source,
+        destination=packet.destination,
+    )
 
 
 def replies(world: World, path: Path) -> tuple[Path, ...]:
     """Every way back of a delivered path: load balancers choose as before, SNAT is undone, a stateful NVA that it didn't cross drops it."""
     if path.outcome != "delivered":
         return ()
-    network = world.network
-    stateful = frozenset(n.name for n in network.nvas.values() if n.stateful) - {hop.name for hop in path.hops}
-    back = Packet(
-        source=path.destination, destination=path.source, undo=path.translated, heard=path.hops[-2].name if len(path.hops) > 1 else ""
-    )
+    network, hosts = world.network, places(world).hosts
+    crossed_ = frozenset(hop.name for hop in path.hops)
+    stateful = frozenset(n.name for n in network.nvas.values() if n.stateful) - crossed_
+    heard = path.hops[-2].name if len(path.hops) > 1 else ""
+    back = Packet(source=path.destination, destination=path.source, undo=path.translated, heard=heard, known_to=crossed_)
     last = path.hops[-1]
-    hosts = places(world).hosts
+    start = Move(hop=last, step=STEP_FROM[last.kind], nic=network.nic(last.name))
     if path.end in hosts and path.at not in hosts[path.end][1]:
-        return tuple(_walk(world, _from_host(world, path.end, path.source)[0], back, dict(path.choices), stateful))
-    if last.kind == "internet":
-        start = Move(hop=last, step=steps.from_internet)
-    elif last.kind == "nva":
-        start = Move(hop=last, step=steps.leave_nva, nic=network.nvas[last.name].nics[0])
-    elif last.kind == "router":
-        start = Move(hop=last, step=steps.at_router)
-    elif last.kind == "gateway":
-        start = Move(hop=last, step=steps.at_gateway)
-    elif last.kind == "circuit":
-        start = Move(hop=last, step=steps.at_edge)
-    else:
-        nic = network.nic(last.name)
-        start = Move(hop=last, step=steps.leave_nic, nic=nic)
-    return tuple(_walk(world, start, back, dict(path.choices), stateful))
+        start = _from_host(world, path.end, path.source)[0]
+    return tuple(_walk(world, start, back, _pins(world, path), stateful))
+
+
+def _pins(world: World, path: Path) -> dict[str, str]:
+    """What load balancers chose on the way: the hop after each."""
+    return {a.name: b.name for a, b in zip(path.hops, path.hops[1:], strict=False) if a.kind == "load balancer"}
 
 
 def crossed(path: Path) -> tuple[str, ...]:
@@ -223,15 +254,14 @@ def reaches(world: World, node: str, destination: Address) -> bool:
     is judged without routes: BGP never wins there (R56).
     """
     known, network = places(world), world.network
-    home = steps.home_of(network, node)
+    home = home_of(network, node)
     if home is not None:
         owner = known.owner_near(world, home, destination)
         if owner is not None:
             row = routes_of(world, node).select(destination)
             if row is not None and row.next_hop_type in ("VnetLocal", "VNetPeering", "VNetGlobalPeering"):
-                return world.alive(owner[1].node) and steps.crossing(world, home, owner[0], None, gateway=False) is None
+                return world.alive(owner[1].node) and crossing(world, home, owner[0], None, gateway=False) is None
     try:
-        name = next((o.node for (_, address), o in known.owners.items() if address == destination), str(destination))
-        return any(p.outcome == "delivered" for p in paths(world, node, name if name in network.nvas else str(destination)))
+        return any(path.outcome == "delivered" for path in paths(world, node, str(destination)))
     except RequestError:
         return False

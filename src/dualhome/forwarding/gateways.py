@@ -1,0 +1,79 @@
+"""What gateways and Microsoft's edge routers do with a packet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dualhome.forwarding.effective import routes_of
+from dualhome.forwarding.fabric import by_effective_route, hand, no_route
+from dualhome.forwarding.packets import Landed, Move, Packet, Result, Results
+from dualhome.forwarding.places import places
+from dualhome.forwarding.routers import into_tunnel, neighbor
+from dualhome.forwarding.world import RibHop, World
+from dualhome.model import VirtualNetworkGateway, base_name
+from dualhome.net import Address
+
+
+def at_gateway(world: World, move: Move, packet: Packet) -> Results:
+    """A gateway instance: GatewaySubnet's effective routes (R68, R169), and its own table where they lead to the gateway itself."""
+    network, node = world.network, move.hop.name
+    gateway = network.gateways[base_name(node)]
+    if packet.destination in gateway.addresses:
+        owner = f"{gateway.name}#{gateway.addresses.index(packet.destination)}"
+        return [Landed(at=owner, end=owner)]
+    row = routes_of(world, node).select(packet.destination)
+    if row is not None and row.source == "User" and row.next_hop_type == "None":
+        return [no_route(node, f"{node}: {row.prefix} None ({row.rule})")]
+    itself = row is not None and row.source == "VirtualNetworkGateway" and any(_is_own(world, gateway, hop) for hop in row.next_hops)
+    if row is not None and not itself and row.next_hop_type not in ("Internet", "None"):
+        return by_effective_route(world, node, None, gateway.virtual_network, row, packet, gateway=True)
+    found = world.rib(node, packet.destination)
+    return _by_own_table(world, node, packet, found[1] if found else ())
+
+
+def _is_own(world: World, gateway: VirtualNetworkGateway, hop: Address) -> bool:
+    """Whether a next hop is the gateway itself, or an edge router that it leads to."""
+    edge = places(world).edges.get(hop)
+    if edge is None:
+        return hop in gateway.addresses
+    return any(x.gateway == gateway.name for x in world.network.circuits[base_name(edge)].gateways)
+
+
+def _by_own_table(world: World, node: str, packet: Packet, hops: Sequence[RibHop]) -> Results:
+    """A gateway's Loc-RIB: edge routers, sites, the sibling; what is static lies behind a connection. Route servers forward nothing (R136)."""
+    results: list[Result] = []
+    for hop in hops:
+        if hop.peer is None:
+            for far in (tag.removeprefix("static:") for tag in hop.tags if tag.startswith("static:")):
+                results += into_tunnel(world, node, far)
+        elif base_name(hop.peer) not in world.network.route_servers:
+            results.append(neighbor(world, node, hop.peer))
+    return results or [no_route(node, f"{node} has no route to {packet.destination}")]
+
+
+def at_edge(world: World, move: Move, packet: Packet) -> Results:
+    """One of Microsoft's edge routers: its table decides; with FastPath straight to machines of the gateway's virtual network (R147)."""
+    node = move.hop.name
+    if packet.destination == move.hop.address:
+        return [Landed(at=node, end=node)]
+    if (peer := places(world).attached(node).get(packet.destination)) is not None:
+        return [neighbor(world, node, peer)]
+    found = world.rib(node, packet.destination)
+    results: list[Result] = []
+    for peer in dict.fromkeys(hop.peer for hop in found[1] if hop.peer) if found else ():
+        past = _past_gateway(world, node, peer, packet)
+        if past is None or past not in results:
+            results.append(past or neighbor(world, node, peer))
+    return results or [no_route(node, f"{node} has no route to {packet.destination}")]
+
+
+def _past_gateway(world: World, edge: str, peer: str, packet: Packet) -> Result | None:
+    """FastPath bypasses the gateway and its subnet's route table; peered virtual networks it doesn't reach (R147)."""
+    circuit, gateway = world.network.circuits[base_name(edge)], world.network.gateways.get(base_name(peer))
+    if gateway is None or not any(x.gateway == gateway.name and x.fast_path for x in circuit.gateways):
+        return None
+    place = gateway.virtual_network
+    owner = places(world).owners.get((place, packet.destination))
+    if owner is None or owner.kind not in ("vm", "nva", "load balancer"):
+        return None
+    return hand(world, place, place, owner, packet, f"{edge}: FastPath (R147)", gateway=True)

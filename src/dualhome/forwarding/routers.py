@@ -1,0 +1,230 @@
+"""What machines, NVAs, load balancers and on-premises routers do with a packet that reaches them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dualhome.forwarding.fabric import leave_nic, no_route, to_internet
+from dualhome.forwarding.packets import Dropped, Hop, Landed, Move, Packet, Result, Results, Step, kind_of
+from dualhome.forwarding.places import active_instances, places
+from dualhome.forwarding.world import RibHop, World
+from dualhome.model import Network, Nic, Router, StaticRoute, base_name
+from dualhome.net import Address
+
+DEEPEST = 4  # next hops behind next hops
+STEP_AT = {"gateway": Step.GATEWAY, "circuit": Step.EDGE, "nva": Step.TUNNEL, "router": Step.ROUTER}
+
+# --- arriving -----------------------------------------------------------------------------------------------------------
+
+
+def at_nic(world: World, move: Move, packet: Packet) -> Results:
+    """A packet arrives at a machine: for itself, for a host behind it, or to be forwarded (R66)."""
+    nic, network = move.nic, world.network
+    assert nic is not None, f"{move.hop.name} has no NIC"
+    if (restored := _translated_back(move, nic.machine, packet)) is not None:
+        return [replace(restored, step=Step.LEAVE_NVA, nic=nic)]
+    nva = network.nvas.get(nic.machine)
+    if packet.destination == nic.address or (nva is not None and any(packet.destination == each.address for each in nva.nics)):
+        return [Landed(at=nic.machine, end=nic.machine)]
+    if not nic.ip_forwarding:
+        said = f"{nic.name} takes only what is sent to {nic.address}: IP forwarding is off (R66)"
+        return [Dropped(at=nic.machine, because="ip-forwarding", detail=said)]
+    if nva is None:
+        return [no_route(nic.machine, f"{nic.machine} is a machine and forwards nothing")]
+    return leave_nva(world, move, packet)
+
+
+def from_tunnel(world: World, move: Move, packet: Packet) -> Results:
+    """A packet comes out of a tunnel inside an NVA: no NIC judges it."""
+    assert move.nic is not None, f"{move.hop.name} has no NIC"
+    if (restored := _translated_back(move, move.hop.name, packet)) is not None:
+        return [replace(restored, step=Step.LEAVE_NVA, nic=move.nic)]
+    return leave_nva(world, move, packet)
+
+
+def at_load_balancer(world: World, move: Move, packet: Packet) -> Results:
+    """One of its live backends, the same in both directions of a flow. What is for the frontend itself is for the backend."""
+    balancer, network = world.network.load_balancers[move.hop.name], world.network
+    live = [name for name in balancer.backends if world.alive(name)]
+    if not live:
+        return [Dropped(at=move.hop.name, because="down", detail=f"no backend of {balancer.name} is alive")]
+    nics = [network.nvas[name].nics[0] if name in network.nvas else network.virtual_machines[name].nic for name in live]
+    return [
+        Move(
+            hop=Hop(name=name, kind=kind_of(network, name), address=nic.address, note=f"a backend of {balancer.name}"),
+            step=Step.NIC,
+            nic=nic,
+            pin=balancer.name,
+            changes={"destination": nic.address} if packet.destination == balancer.address else {},
+        )
+        for name, nic in zip(live, nics, strict=True)
+    ]
+
+
+def at_route_server(world: World, move: Move, packet: Packet) -> Results:
+    """It answers what is meant for itself and forwards nothing (R82)."""
+    if packet.destination == move.hop.address:
+        return [Landed(at=move.hop.name, end=move.hop.name)]
+    return [no_route(move.hop.name, "a route server forwards nothing (R82)")]
+
+
+def _translated_back(move: Move, node: str, packet: Packet) -> Move | None:
+    """Whoever translated the way out undoes it and sends the answer on."""
+    original = next((before for name, address, before in packet.undo if name == node and packet.destination == address), None)
+    if original is None:
+        return None
+    hop = replace(move.hop, note=f"translation undone: to {original}")
+    rest = tuple(each for each in packet.undo if each[0] != node)
+    return Move(hop=hop, step=Step.ROUTER, changes={"destination": original, "undo": rest})
+
+
+# --- a router's own routes ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A router's own longest route: hosts, LANs and far ends, then static, then BGP where lengths are equal. One field is set."""
+
+    local: str | None = None  # the host, or the address on its LAN
+    static: StaticRoute | None = None
+    hops: tuple[RibHop, ...] = ()
+
+
+def choose(world: World, router: Router, destination: Address) -> Choice | None:
+    """The route that a router takes, if it has any."""
+    known = places(world)
+    offers: list[tuple[int, int, Choice]] = []  # length, rank (less is better), route
+    for host, address in router.hosts.items():
+        if address == destination:
+            return Choice(local=host)
+    if (peer := known.attached(router.name).get(destination)) is not None:
+        return Choice(hops=(RibHop(peer=peer, next_hop=destination),))
+    for prefix in router.prefixes:
+        if prefix.covers(destination):
+            offers.append((prefix.length, 0, Choice(local=known.host_at.get(destination, str(destination)))))
+    for static in (*router.static_routes, *_sides_of_connections(world.network, router)):
+        if static.prefix.covers(destination):
+            offers.append((static.prefix.length, 1, Choice(static=static)))
+    if (found := world.rib(router.name, destination)) is not None:
+        offers.append((found[0].length, 2, Choice(hops=found[1])))
+    return min(offers, key=lambda offer: (-offer[0], offer[1]))[2] if offers else None
+
+
+def _sides_of_connections(network: Network, router: Router) -> Iterator[StaticRoute]:
+    """A router at a VPN connection without BGP sends the gateway's virtual networks into the tunnel: its traffic selectors."""
+    for connection in network.vpn_connections:
+        if connection.to == router.name and not connection.bgp:
+            place = network.gateways[connection.gateway].virtual_network
+            for name in (place, *network.transit_spokes(place)):
+                for prefix in network.virtual_networks[name].address_space:
+                    yield StaticRoute(prefix=prefix, to=connection.gateway, over_tunnel=True)
+
+
+def leave_nva(world: World, move: Move, packet: Packet) -> Results:
+    """An NVA forwards by its own routes: into a tunnel, or out of a NIC, and there only the destination counts (R3, R67)."""
+    nva = world.network.nvas[move.hop.name]
+    if packet.destination in places(world).addresses(nva.name):
+        return [Landed(at=nva.name, end=nva.name)]
+    choice = choose(world, nva, packet.destination)
+    if choice is not None and choice.local is not None:
+        return [Landed(at=nva.name, end=choice.local)]
+    static = choice.static if choice else None
+    nic = nva.nics[0]
+    if static is not None and static.interface is not None:
+        nic = next(each for each in nva.nics if each.name == f"{nva.name}.{static.interface}")
+    kept, packet = _translate(nva, nic, packet)
+    if static is not None and static.over_tunnel and static.to is not None:
+        return _with(into_tunnel(world, nva.name, static.to), kept)
+    hops = choice.hops if choice else ()
+    tunnels = [hop.peer for hop in hops if hop.peer and places(world).tunnel(nva.name, hop.peer)]
+    results = _with([neighbor(world, nva.name, peer) for peer in dict.fromkeys(tunnels)], kept)
+    if len(tunnels) < max(1, len(hops)):
+        results += _with(leave_nic(world, replace(move, nic=nic), packet), kept)
+    return results
+
+
+def _translate(nva: Router, nic: Nic, packet: Packet) -> tuple[dict[str, Any], Packet]:
+    """SNAT toward the prefixes that `translates` lists, to the address of the NIC; what changed, and the packet with it."""
+    if not isinstance(nva.translates, tuple) or packet.source == nic.address or nva.name in packet.known_to:
+        return {}, packet
+    if not any(p.covers(packet.destination) for p in nva.translates):
+        return {}, packet
+    changes: dict[str, Any] = {"source": nic.address, "translated": (*packet.translated, (nva.name, nic.address, packet.source))}
+    return changes, replace(packet, **changes)
+
+
+def _with(results: Results, changes: dict[str, Any]) -> list[Result]:
+    """What a translation changed goes along."""
+    return [replace(r, changes={**changes, **r.changes}) if isinstance(r, Move) else r for r in results]
+
+
+def at_router(world: World, move: Move, packet: Packet) -> Results:
+    """An on-premises router: hosts and LANs, static routes, BGP; no default of its own."""
+    router = world.network.on_premises[move.hop.name]
+    if (restored := _translated_back(move, router.name, packet)) is not None:
+        return [restored]
+    if packet.destination in places(world).addresses(router.name):
+        return [Landed(at=router.name, end=router.name)]
+    choice = choose(world, router, packet.destination)
+    if choice is not None and choice.local is not None:
+        return [Landed(at=router.name, end=choice.local)]
+    if choice is not None and choice.static is not None and choice.static.to == "internet":
+        own = router.address or next(iter(places(world).addresses(router.name)), None)
+        return to_internet(world, router.name, own, router.name, packet, f"{router.name}: {choice.static.prefix} Internet")
+    return _onward(world, router, choice, DEEPEST) or [no_route(router.name, f"{router.name} has no route to {packet.destination}")]
+
+
+def _onward(world: World, router: Router, choice: Choice | None, depth: int) -> Results:
+    """To the neighbors that a route leads to; where its next hop is no neighbor, the way to the next hop is looked up."""
+    if choice is None or depth == 0:
+        return []
+    if choice.static is not None:
+        return into_tunnel(world, router.name, choice.static.to) if choice.static.to else []
+    results: list[Result] = []
+    for hop in choice.hops:
+        if hop.peer is None:
+            continue
+        way = None if places(world).beside(router.name, hop.peer) else choose(world, router, hop.next_hop)
+        if way is not None and way.local is None:
+            results += _onward(world, router, way, depth - 1)
+        else:
+            results.append(neighbor(world, router.name, hop.peer))
+    return [result for i, result in enumerate(results) if result not in results[:i]]
+
+
+# --- neighbors ----------------------------------------------------------------------------------------------------------
+
+
+def into_tunnel(world: World, node: str, to: str) -> Results:
+    """To the far end of a static route: a name, a host's router, an address; of a gateway the instances that the connection joins and that work."""
+    network, known = world.network, places(world)
+    if to in network.gateways:
+        joined = known.far_instances(node, to)
+        return [neighbor(world, node, f"{to}#{i}") for i in active_instances(world, network.gateways[to], joined)]
+    if kind_of(network, to) == "vm":
+        leads = known.hosts[to][1] if to in known.hosts else [name for name in (known.node_at(to),) if name]
+        alive = next((name for name in leads if world.alive(name)), next(iter(leads), None))
+        if alive is None or alive == node or kind_of(network, alive) == "vm":
+            return [no_route(node, f"{node}: nobody leads to {to}")]
+        to = alive
+    return [neighbor(world, node, to)]
+
+
+def neighbor(world: World, node: str, peer: str) -> Move | Dropped:
+    """On to a neighbor over a tunnel or link, if what joins the two works."""
+    network = world.network
+    if not world.joined(node, peer):
+        return Dropped(at=node, because="down", detail=f"what joins {node} and {peer} is down")
+    kind = kind_of(network, peer)
+    nic = network.nvas[base_name(peer)].nics[0] if kind == "nva" else None
+    address = next(iter(places(world).addresses(peer)), None)
+    return Move(hop=Hop(name=peer, kind=kind, address=address, note=f"{node} joins {peer}"), step=STEP_AT[kind], nic=nic)
+
+
+def passed_on(world: World, node: str, then: Move) -> Results:
+    """A gateway that hands on to a given edge router (R167)."""
+    if world.joined(node, then.hop.name):
+        return [then]
+    return [Dropped(at=node, because="down", detail=f"what joins {node} and {then.hop.name} is down")]
