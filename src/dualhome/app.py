@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path as File
 
@@ -21,7 +22,7 @@ from dualhome.plan import Plan, make_plan
 from dualhome.report import diagram
 from dualhome.scenario import CheckResult
 from dualhome.scenario import run as run_scenario
-from dualhome.sim.simulation import Simulation
+from dualhome.sim.simulation import NotSettled, Simulation
 from dualhome.topology import Topology
 from dualhome.units import after, as_seconds, seconds
 
@@ -79,7 +80,8 @@ class Net:
         """Findings about the design; those that need its routes too, if it may be simulated."""
         if simulate and self.plan.speakers:
             run = Run(self.topology, self.plan, 0)
-            run.simulation.settle(600)
+            with suppress(NotSettled):  # one that flaps has findings too, as of the end of that time
+                run.simulation.settle(600)
             return run.check()
         return list(checks.findings(self.network, self.plan, None, self.topology.lines.of, self.topology.file))
 

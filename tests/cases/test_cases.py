@@ -12,9 +12,10 @@ from tests.consoles import ROOT
 SHARED = ROOT.parent / "shared" / "cases"
 EXAMPLES = sorted((ROOT / "examples").glob("*/topology.yaml"))
 CASES = sorted(SHARED.glob("*.yaml"))
+OURS = sorted(Path(__file__).parent.glob("*.yaml"))
 
 
-@pytest.mark.parametrize("file", [*EXAMPLES, *CASES], ids=lambda p: p.stem if p.parent == SHARED else p.parent.name)
+@pytest.mark.parametrize("file", [*EXAMPLES, *OURS, *CASES], ids=lambda p: p.parent.name if p.stem == "topology" else p.stem)
 def test_everything_that_a_scenario_expects_holds(file: Path) -> None:
     results = dualhome.load(file).test()
     assert results, f"{file} expects nothing"

@@ -23,9 +23,10 @@ from dualhome.forwarding.world import Programmed, RibHop
 from dualhome.model import Network
 from dualhome.net import Address, Prefix
 from dualhome.plan import Carrier, Plan
-from dualhome.units import Instant
+from dualhome.units import Instant, between, seconds
 
 START = Instant(0)
+LASTING = seconds(60)  # a session that was up for longer didn't fail as it did before
 ROUNDS = 8  # of conditions that follow one another in one instant
 
 
@@ -164,8 +165,9 @@ class Engine:
     def _note(self, name: str, peer: str, kind: str, text: str) -> None:
         pair = (name, peer)
         if kind == "session":
+            lasted = between(self._since.get(pair, self.now), self.now)
             self._since[pair] = self.now
-            if f"-> {session_events.State.ESTABLISHED.value}" in text:
+            if f"{session_events.State.ESTABLISHED.value} ->" in text and lasted > LASTING:
                 self._refused.pop(pair, None)
         elif kind == "notification":
             last, count = self._refused.get(pair, ("", 0))
@@ -228,6 +230,7 @@ class Engine:
         if node not in self.speakers or self.network.router(node) is None:
             raise RequestError(f"{node!r} is no router that speaks BGP, so it can't {'announce' if announced else 'withdraw'} prefixes")
         self._force.announce(node, prefixes, announced)
+        self._refused.clear()  # what is told is another now, and may be taken
         self._log("announce" if announced else "withdraw", node, " ".join(map(str, prefixes)))
         self._follow(effects)
 
