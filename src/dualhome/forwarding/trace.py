@@ -259,8 +259,9 @@ def reaches(world: World, node: str, destination: Address) -> bool:
         owner = known.owner_near(world, home, destination)
         if owner is not None:
             row = routes_of(world, node).select(destination)
-            if row is not None and row.next_hop_type in ("VnetLocal", "VNetPeering", "VNetGlobalPeering"):
-                return world.alive(owner[1].node) and crossing(world, home, owner[0], None, gateway=False) is None
+            local = ("VnetLocal",) if owner[0] == home else ("VNetPeering", "VNetGlobalPeering")
+            if row is not None and row.next_hop_type in local:
+                return world.alive(node) and world.alive(owner[1].node) and crossing(world, home, owner[0], None, gateway=False) is None
     try:
         return any(path.outcome == "delivered" for path in paths(world, node, str(destination)))
     except RequestError:
