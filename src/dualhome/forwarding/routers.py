@@ -10,7 +10,7 @@ from dualhome.forwarding.fabric import leave_nic, no_route, to_internet
 from dualhome.forwarding.packets import Dropped, Hop, Landed, Move, Packet, Result, Results, Step, kind_of
 from dualhome.forwarding.places import active_instances, places
 from dualhome.forwarding.world import RibHop, World
-from dualhome.model import Network, Nic, Router, StaticRoute, base_name
+from dualhome.model import Network, Router, StaticRoute, base_name
 from dualhome.net import Address
 
 DEEPEST = 4  # next hops behind next hops
@@ -134,7 +134,7 @@ def leave_nva(world: World, move: Move, packet: Packet) -> Results:
     nic = nva.nics[0]
     if static is not None and static.interface is not None:
         nic = next(each for each in nva.nics if each.name == f"{nva.name}.{static.interface}")
-    kept, packet = _translate(nva, nic, packet)
+    kept, packet = _translate(nva, nic.address, packet)
     if static is not None and static.over_tunnel and static.to is not None:
         return _with(into_tunnel(world, nva.name, static.to), kept)
     hops = choice.hops if choice else ()
@@ -145,13 +145,13 @@ def leave_nva(world: World, move: Move, packet: Packet) -> Results:
     return results
 
 
-def _translate(nva: Router, nic: Nic, packet: Packet) -> tuple[dict[str, Any], Packet]:
-    """SNAT toward the prefixes that `translates` lists, to the address of the NIC; what changed, and the packet with it."""
-    if not isinstance(nva.translates, tuple) or packet.source == nic.address or nva.name in packet.known_to:
+def _translate(router: Router, own: Address | None, packet: Packet) -> tuple[dict[str, Any], Packet]:
+    """SNAT toward the prefixes that `translates` lists, to the address `own`; what changed, and the packet with it."""
+    if not isinstance(router.translates, tuple) or own is None or packet.source == own or router.name in packet.known_to:
         return {}, packet
-    if not any(p.covers(packet.destination) for p in nva.translates):
+    if not any(p.covers(packet.destination) for p in router.translates):
         return {}, packet
-    changes: dict[str, Any] = {"source": nic.address, "translated": (*packet.translated, (nva.name, nic.address, packet.source))}
+    changes: dict[str, Any] = {"source": own, "translated": (*packet.translated, (router.name, own, packet.source))}
     return changes, replace(packet, **changes)
 
 
@@ -170,10 +170,13 @@ def at_router(world: World, move: Move, packet: Packet) -> Results:
     choice = choose(world, router, packet.destination)
     if choice is not None and choice.local is not None:
         return [Landed(at=router.name, end=choice.local)]
+    own = router.address or next(iter(places(world).addresses(router.name)), None)
+    kept, packet = _translate(router, own, packet)
     if choice is not None and choice.static is not None and choice.static.to == "internet":
-        own = router.address or next(iter(places(world).addresses(router.name)), None)
-        return to_internet(world, router.name, own, router.name, packet, f"{router.name}: {choice.static.prefix} Internet")
-    return _onward(world, router, choice, DEEPEST) or [no_route(router.name, f"{router.name} has no route to {packet.destination}")]
+        said = f"{router.name}: {choice.static.prefix} Internet"
+        return _with(to_internet(world, router.name, own, router.name, packet, said), kept)
+    results = _with(_onward(world, router, choice, DEEPEST), kept)
+    return results or [no_route(router.name, f"{router.name} has no route to {packet.destination}")]
 
 
 def _onward(world: World, router: Router, choice: Choice | None, depth: int) -> Results:
