@@ -30,7 +30,7 @@ setup: .cache/built ## virtual environment, dependencies, the Rust core; the com
 	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/maturin develop --release --quiet 2>&1 | tail -n 1
 	@touch $@
 
-demo: setup ## the article's ExpressRoute network: converge, then every failure
+demo: setup ## the article's ExpressRoute network: converge, then what its failures do
 	@$(BIN)/dualhome demo
 
 test: setup peers check rust unit ## every check there is

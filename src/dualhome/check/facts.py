@@ -11,7 +11,7 @@ from dualhome.bgp.policy import PeerPolicy, Term
 from dualhome.forwarding.world import World
 from dualhome.model import base_name
 from dualhome.net import Prefix
-from dualhome.plan import Plan, SpeakerKind
+from dualhome.plan import Plan
 
 if TYPE_CHECKING:
     from dualhome._core import Rib, Route
@@ -174,10 +174,6 @@ class Facts:
                 if (source := self.peer_name(speaker, ways[0][1])) is not None:
                     by_owner.setdefault(base_name(source), []).append(Prefix(*prefix))
         return [prefix for prefix in self._sources[speaker].get(base_name(peer), ()) if self.advertised(speaker, peer, prefix)]
-
-    def of_kind(self, *kinds: SpeakerKind) -> Iterator[str]:
-        """Speakers of these kinds, in the plan's order."""
-        return (name for name, speaker in self.plan.speakers.items() if speaker.kind in kinds and self.has(name))
 
     def pairs(self, owner: str, peer_owner: str) -> Iterator[tuple[str, str]]:
         """Established sessions between the instances of two objects."""

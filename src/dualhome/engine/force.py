@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from dualhome.bgp.config import OriginConfig, PeerConfig, SpeakerConfig
 from dualhome.engine.faults import Faults
-from dualhome.model import GatewayKind, base_name
+from dualhome.model import base_name
 from dualhome.net import Address, Prefix
 from dualhome.plan import Conditional, Plan
 from dualhome.plan.wiring import router_address
@@ -64,7 +64,7 @@ class InForce:
     def _in_service(self, speaker: str) -> bool:
         """Whether this instance works: of a VPN gateway that isn't active-active the second only while the first is dead."""
         gateway = self._plan.network.gateways.get(base_name(speaker))
-        if gateway is None or gateway.kind is GatewayKind.EXPRESSROUTE or gateway.active_active:
+        if gateway is None or gateway.both_work:
             return True
         return speaker.endswith("#0") or self._faults.mute(f"{gateway.name}#0")
 

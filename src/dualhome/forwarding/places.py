@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dualhome.errors import RequestError
 from dualhome.forwarding.world import World
-from dualhome.model import GatewayKind, Network, Nic, VirtualNetworkGateway, base_name
+from dualhome.model import Network, Nic, VirtualNetworkGateway, base_name
 from dualhome.net import Address
 
 INTERNET = Address.parse("8.8.8.8")  # what stands for a host outside every virtual network; nothing is ever sent to it
@@ -146,7 +146,7 @@ class Places:
 
 def active_instances(world: World, gateway: VirtualNetworkGateway, among: Sequence[int] = (0, 1)) -> list[int]:
     """Instances that packets enter: all live ones, of a VPN gateway that isn't active-active one at a time. While all are dead, the first."""
-    if gateway.kind is GatewayKind.VPN and not gateway.active_active:
+    if not gateway.both_work:
         works = [0] if world.alive(f"{gateway.name}#0") else [1]
         among = [i for i in works if i in among] or among
     return [i for i in among if world.alive(f"{gateway.name}#{i}")] or list(among[:1])

@@ -20,7 +20,7 @@ def programmed_by(
     if rs is None:
         return _by_gateways(network, virtual_network, table, works)
     instances = [f"{rs.name}#{i}" for i in (0, 1) if (part is None or i == part) and works(f"{rs.name}#{i}")]
-    gateways = _Gateways(network, virtual_network, table)
+    gateways = _Gateways(network, table)
     found: dict[Prefix, tuple[str, dict[Address, None]]] = {}
     for instance in instances:
         for prefix, hops in table(instance):
@@ -52,7 +52,7 @@ def _of_route_server(prefix: Prefix, hops: Sequence[RibHop], gateways: _Gateways
 
 def _by_gateways(network: Network, virtual_network: str, table: Table, works: Callable[[str], bool]) -> dict[Prefix, Programmed]:
     """Without a route server each gateway programs what it learned; ExpressRoute goes before VPN (R107's default)."""
-    gateways = _Gateways(network, virtual_network, table)
+    gateways = _Gateways(network, table)
     found: dict[Prefix, Programmed] = {}
     for gateway in sorted(network.gateways_of(virtual_network), key=lambda g: g.kind is not GatewayKind.EXPRESSROUTE):
         kind = "er" if gateway.kind is GatewayKind.EXPRESSROUTE else "vpn"
@@ -71,7 +71,7 @@ def _by_gateways(network: Network, virtual_network: str, table: Table, works: Ca
 def _in_service(gateway: VirtualNetworkGateway, works: Callable[[str], bool]) -> list[str]:
     """Instances that program: both, of a VPN gateway that isn't active-active one at a time (R51)."""
     working = [instance for instance in (f"{gateway.name}#0", f"{gateway.name}#1") if works(instance)]
-    return working if gateway.active_active or gateway.kind is GatewayKind.EXPRESSROUTE else working[:1]
+    return working if gateway.both_work else working[:1]
 
 
 def _from_beyond(hops: Sequence[RibHop]) -> bool:
@@ -86,7 +86,7 @@ def _address(gateway: VirtualNetworkGateway, instance: str) -> Address:
 class _Gateways:
     """Which edge routers the gateways of a virtual network use toward a prefix."""
 
-    def __init__(self, network: Network, virtual_network: str, table: Table) -> None:
+    def __init__(self, network: Network, table: Table) -> None:
         self._network, self._table = network, table
         self._rows: dict[str, Mapping[Prefix, tuple[RibHop, ...]]] = {}
 

@@ -18,7 +18,6 @@ __all__ = [
     "Connection",
     "GatewayKind",
     "Intent",
-    "Interface",
     "Link",
     "LoadBalancer",
     "Match",
@@ -233,9 +232,6 @@ class Nic:
         return self.subnet.partition("/")[0]
 
 
-Interface = Nic
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VirtualMachine:
     """A machine with one NIC."""
@@ -331,6 +327,11 @@ class VirtualNetworkGateway:
     asn: int = AZURE_ASN
     active_active: bool = False
     allow_remote_virtual_network_traffic: bool = False
+
+    @property
+    def both_work(self) -> bool:
+        """Whether both instances carry traffic at a time; of a VPN gateway that isn't active-active one does, the other stands by."""
+        return self.kind is GatewayKind.EXPRESSROUTE or self.active_active
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,7 +69,7 @@ def _route_server_peers(network: Network) -> Iterator[Wire]:
 
 def active(gateway: VirtualNetworkGateway, instance: int) -> bool:
     """Whether the instance works while both are healthy: of a VPN gateway that is not active-active only the first does."""
-    return gateway.kind is GatewayKind.EXPRESSROUTE or gateway.active_active or instance == 0
+    return gateway.both_work or instance == 0
 
 
 def _gateway_end(gateway: VirtualNetworkGateway, instance: int) -> End:
