@@ -43,6 +43,10 @@ class RequestError(DualhomeError):
     """A question names what the network doesn't have, or what can't be asked; the message says what would be right."""
 
 
+class SystemRefused(DualhomeError):  # noqa: N818  # said of the machine, whose fault it is
+    """The machine refused, or lacks what is needed: a privilege, a kernel feature, a program, space. The message names it, and what would help."""
+
+
 class PeerError(DualhomeError):
     """A peer broke the protocol: becomes a NOTIFICATION of this code and subcode (RFC 4271 section 6)."""
 
