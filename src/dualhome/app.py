@@ -12,7 +12,7 @@ from dualhome import topology as files
 from dualhome.check import Finding
 from dualhome.engine import Engine, events
 from dualhome.engine.views import RouteView, SessionView
-from dualhome.errors import Fault, RequestError, TopologyError
+from dualhome.errors import Fault, NotSettled, RequestError, TopologyError
 from dualhome.explain import Story, story
 from dualhome.forwarding.effective import EffectiveRoute, effective_routes
 from dualhome.forwarding.trace import Path, paths, verdict
@@ -22,7 +22,7 @@ from dualhome.plan import Plan, make_plan
 from dualhome.report import diagram
 from dualhome.scenario import CheckResult
 from dualhome.scenario import run as run_scenario
-from dualhome.sim.simulation import NotSettled, Simulation
+from dualhome.sim.simulation import Simulation
 from dualhome.topology import Topology
 from dualhome.units import after, as_seconds, seconds
 

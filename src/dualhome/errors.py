@@ -43,6 +43,10 @@ class RequestError(DualhomeError):
     """A question names what the network doesn't have, or what can't be asked; the message says what would be right."""
 
 
+class NotSettled(DualhomeError):  # noqa: N818  # a state of the network and not a mistake of anybody's
+    """The network didn't come to rest in the time given; says what was still going on."""
+
+
 class SystemRefused(DualhomeError):  # noqa: N818  # said of the machine, whose fault it is
     """The machine refused, or lacks what is needed: a privilege, a kernel feature, a program, space. The message names it, and what would help."""
 

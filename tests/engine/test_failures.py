@@ -7,8 +7,7 @@ import pytest
 import dualhome
 from dualhome.app import Run
 from dualhome.engine import events
-from dualhome.errors import RequestError
-from dualhome.sim.simulation import NotSettled
+from dualhome.errors import NotSettled, RequestError
 from tests.engine.networks import BRANCHES, DUAL, next_hops, outcomes, run, states
 
 BOTH = ["10.1.2.4", "10.2.2.4"]

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from dualhome.engine import Engine
+from dualhome.errors import NotSettled
 from dualhome.model import Network
 from dualhome.plan import Plan, make_plan
-from dualhome.sim.simulation import NotSettled, Simulation
+from dualhome.sim.simulation import Simulation
 from dualhome.topology import Topology
 from dualhome.topology.topology import load, parse
 from tests.reference.fixed_point import NoFixedPoint, Rib, solve

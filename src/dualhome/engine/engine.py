@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, assert_never
 
 from dualhome._core import Route
@@ -15,6 +15,7 @@ from dualhome.engine.detection import Detection
 from dualhome.engine.events import Effect, JournalEntry, Target
 from dualhome.engine.faults import Faults, covers
 from dualhome.engine.force import InForce
+from dualhome.engine.outside import Outside
 from dualhome.engine.programs import Programs
 from dualhome.engine.views import RouteView, SessionView, route_view, session_view
 from dualhome.errors import RequestError
@@ -33,8 +34,9 @@ ROUNDS = 8  # of conditions that follow one another in one instant
 class Engine:
     """All speakers of a plan, what carries their sessions, what is broken, what NICs have. It is the `World` that forwarding asks."""
 
-    def __init__(self, plan: Plan, seed: int | None = None) -> None:
+    def __init__(self, plan: Plan, seed: int | None = None, outside: Outside | None = None) -> None:
         self.plan = plan
+        self._outside = outside
         self.journal: list[JournalEntry] = []
         self.speakers: dict[str, Speaker] = {}
         self.memo: dict[object, Any] = {}
@@ -93,6 +95,8 @@ class Engine:
                 self._announce(node, prefixes, False, effects)
             case events.Change(plan=plan):
                 self._change(plan, effects)
+            case events.Undetected(a=a, b=b):
+                self._undetected(a, b, effects)
             case _:
                 assert_never(event)
         return effects
@@ -112,9 +116,8 @@ class Engine:
                 self._log("programming", place, f"{count} prefixes changed on NICs")
             if not self._judge_conditions(effects):  # after programming, for a host may be reached by what NICs have only now
                 break
-        for pair in self._detection.look(self, now):
-            self._log("bfd", "/".join(pair), "down: nothing arrived for the detection time")
-            effects.append(events.Cut(*pair))
+        for pair in self._detection.look(self, now) if self._outside is None else ():
+            self._undetected(*pair, effects)
         return effects
 
     def tick(self, now: Instant) -> list[Effect]:
@@ -127,7 +130,7 @@ class Engine:
 
     def deadline(self) -> Instant | None:
         """When `tick` and `flush` are wanted next, at the latest."""
-        others = (self._programs.deadline(), self._detection.deadline())
+        others = (self._programs.deadline(), self._detection.deadline() if self._outside is None else None)
         return min((*self._deadlines.values(), *(due for due in others if due is not None)), default=None)
 
     # --- speakers -----------------------------------------------------------------------------------------------------
@@ -179,15 +182,17 @@ class Engine:
 
     def _follow(self, effects: list[Effect]) -> None:
         """Speakers appear, vanish, stop, start and change as plan and failures want it now."""
-        for name in [name for name in self.speakers if name not in self.plan.speakers]:
+        for name in [name for name in self.speakers if name not in self.plan.speakers or self.foreign(name)]:
             self._take(name, self.speakers[name].stop(self.now), effects)
             del self.speakers[name]
             for known in (self._dead, self._deadlines, self._rib_versions):
                 known.pop(name, None)
         for name in self.plan.speakers:
+            if self.foreign(name):
+                continue
             crashed, config = self._faults.crashed(name), self._force.config(name)
             if name not in self.speakers:
-                self.speakers[name] = Speaker(config, self._seed)
+                self.speakers[name] = Speaker(config, self._seed, self._writable(name))
                 self._dead[name] = None  # until it starts
             speaker = self.speakers[name]
             if crashed and name not in self._dead:
@@ -199,6 +204,14 @@ class Engine:
             if name in self._dead and not crashed:
                 del self._dead[name]
                 self._take(name, speaker.start(self.now), effects)
+
+    def _writable(self, name: str) -> Callable[[str], bool]:
+        outside = self._outside
+        return (lambda peer: True) if outside is None else (lambda peer: outside.writable(name, peer))
+
+    def _undetected(self, a: str, b: str, effects: list[Effect]) -> None:
+        self._log("bfd", f"{a}/{b}", "down: nothing arrived for the detection time")
+        effects.append(events.Cut(a, b))
 
     # --- what is done to the network ----------------------------------------------------------------------------------
 
@@ -296,6 +309,8 @@ class Engine:
 
     def rib(self, speaker: str, address: Address) -> tuple[Prefix, tuple[RibHop, ...]] | None:
         """Longest match of a speaker's Loc-RIB."""
+        if self._outside is not None and self._outside.foreign(speaker):
+            return self._outside.lookup(speaker, address)
         mine = self.speakers.get(speaker)
         routes = mine.rib.lookup(str(address)) if mine is not None else []
         if mine is None or not routes:
@@ -313,6 +328,10 @@ class Engine:
 
     # --- sessions -----------------------------------------------------------------------------------------------------
 
+    def foreign(self, speaker: str) -> bool:
+        """Whether a program of somebody else's speaks for this node."""
+        return self._outside is not None and self._outside.foreign(speaker)
+
     def carries(self, speaker: str, peer: str) -> bool:
         """Whether a packet of their session's transport, sent by `speaker` now, would arrive at `peer`."""
         return self._carriers.carries(speaker, peer)
@@ -324,6 +343,8 @@ class Engine:
 
     def wants(self, speaker: str, peer: str) -> bool:
         """Whether the speaker lives and has this session enabled; whom it doesn't know it refuses (R76)."""
+        if self.foreign(speaker):
+            return not self._faults.crashed(speaker)
         mine = self.speakers.get(speaker)
         return mine is not None and speaker not in self._dead and peer in mine.config.peers and mine.config.peers[peer].enabled
 
@@ -351,10 +372,12 @@ class Engine:
 
     def sessions(self) -> list[SessionView]:
         """All sides of all sessions."""
-        return [self.session(*side) for side in rest.sides(self)]
+        return [self.session(name, peer) for name, each in self.plan.speakers.items() for peer in each.config.peers]
 
     def session(self, speaker: str, peer: str) -> SessionView:
         """One side of a session."""
+        if self._outside is not None and self._outside.foreign(speaker):
+            return self._outside.session(speaker, peer)
         since = self._since.get((speaker, peer), START)
         return session_view(speaker, self.speakers[speaker], peer, since=since, carrier=self.carrier(speaker, peer).value)
 

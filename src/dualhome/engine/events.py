@@ -103,7 +103,15 @@ class Change:
     plan: Plan
 
 
-Event = TransportUp | TransportFailed | Accepted | Bytes | TransportClosed | Fail | Restore | Announce | Withdraw | Change
+@dataclass(frozen=True, slots=True)
+class Undetected:
+    """BFD of a live driver: packets of this session don't arrive any more."""
+
+    a: str
+    b: str
+
+
+Event = TransportUp | TransportFailed | Accepted | Bytes | TransportClosed | Fail | Restore | Announce | Withdraw | Change | Undetected
 OfTransport = TransportUp | TransportFailed | Accepted | Bytes | TransportClosed
 
 
@@ -163,7 +171,8 @@ class JournalEntry:
 
 
 _WRITTEN = {
-    each.__name__: each for each in (TransportUp, TransportFailed, Accepted, Bytes, TransportClosed, Fail, Restore, Announce, Withdraw)
+    each.__name__: each
+    for each in (TransportUp, TransportFailed, Accepted, Bytes, TransportClosed, Fail, Restore, Announce, Withdraw, Undetected)
 }
 
 

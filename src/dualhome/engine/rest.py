@@ -7,6 +7,7 @@ from typing import Protocol
 
 from dualhome.bgp.events import State
 from dualhome.bgp.speaker import Speaker
+from dualhome.plan import Carrier
 
 HOPELESS = 3  # refusals in a row, all for the same reason
 
@@ -21,6 +22,10 @@ class Machine(Protocol):
 
     def carries(self, speaker: str, peer: str) -> bool:
         """Whether a packet of this session arrives at the peer."""
+        ...
+
+    def carrier(self, a: str, b: str) -> Carrier:
+        """What carries their session."""
         ...
 
     def wants(self, speaker: str, peer: str) -> bool:
@@ -39,7 +44,9 @@ def sides(engine: Machine) -> Iterator[tuple[str, str]]:
 
 def restless(engine: Machine, speaker: str, peer: str) -> str | None:
     """Why this side of a session isn't at rest: it will come up or go down. None where nothing of it can change."""
-    if speaker not in engine.speakers or peer not in engine.speakers[speaker].config.peers or peer not in engine.speakers:
+    if speaker not in engine.speakers or peer not in engine.speakers[speaker].config.peers:
+        return None
+    if engine.carrier(speaker, peer) is Carrier.NOWHERE:
         return None
     session = engine.speakers[speaker].session(peer)
     both = ((speaker, peer), (peer, speaker))

@@ -5,16 +5,12 @@ from __future__ import annotations
 import heapq
 
 from dualhome.engine import Engine, events
-from dualhome.errors import DualhomeError
+from dualhome.errors import NotSettled
 from dualhome.plan import Plan
 from dualhome.sim.probes import Probe
 from dualhome.sim.record import Record
 from dualhome.sim.transports import Arrival, Transports
 from dualhome.units import Instant, as_seconds, seconds
-
-
-class NotSettled(DualhomeError):  # noqa: N818  # a state of the network and not a mistake of anybody's
-    """The network didn't come to rest in the time given; says what was still going on."""
 
 
 class Simulation:
