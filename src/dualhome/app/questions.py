@@ -1,115 +1,33 @@
-"""The use cases, and the library: a file becomes a `Net`, a simulated `Net` a `Run`. The only place that wires the floors together."""
+"""What a running network can be asked, simulated or live, in the words of the topology file; and what may be done to it, by name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from pathlib import Path as File
 
 from dualhome import check as checks
-from dualhome import topology as files
 from dualhome.check import Finding
 from dualhome.engine import Engine, events
 from dualhome.engine.views import RouteView, SessionView
-from dualhome.errors import Fault, NotSettled, RequestError, TopologyError
+from dualhome.errors import RequestError
 from dualhome.explain import Story, story
 from dualhome.forwarding.effective import EffectiveRoute, effective_routes
 from dualhome.forwarding.trace import Path, paths, verdict
 from dualhome.model import Network
 from dualhome.net import Prefix
-from dualhome.plan import Plan, make_plan
-from dualhome.report import diagram
-from dualhome.scenario import CheckResult
-from dualhome.scenario import run as run_scenario
-from dualhome.sim.simulation import Simulation
+from dualhome.plan import Plan
 from dualhome.topology import Topology
-from dualhome.units import after, as_seconds, seconds
 
 Way = tuple[Path, tuple[Path, ...]]  # one branch there, and its branches back
-Progress = Callable[[int, int, str], None]
 
 
-def load(path: str | File) -> Net:
-    """The network of a topology file.
+class Questions:
+    """Answers about the network that an engine runs. Nodes are named as in the topology file."""
 
-    Raises:
-        TopologyError: the file can't be read, or is wrong; all its faults.
-    """
-    try:
-        return Net(files.load(File(path)))
-    except OSError as error:
-        raise TopologyError([Fault(file=str(path), line=0, column=0, message=f"can't be read: {error.strerror or error}")]) from error
-    except UnicodeDecodeError as error:
-        raise TopologyError([Fault(file=str(path), line=0, column=0, message="is not a text in UTF-8")]) from error
-
-
-def parse(text: str, file: str = "topology.yaml") -> Net:
-    """The network of a topology's text.
-
-    Raises:
-        TopologyError: the text is wrong; all its faults, under the name `file`.
-    """
-    return Net(files.parse(text, file))
-
-
-class Net:
-    """A network as its file describes it. In a notebook it shows itself as a picture."""
-
-    def __init__(self, topology: Topology) -> None:
-        self.topology = topology
-        self.network: Network = topology.network
-        self.plan: Plan = make_plan(topology.network)
-
-    def simulate(self, seed: int = 0, settle: bool = True, fail: Sequence[str | Mapping[str, object]] = ()) -> Run:
-        """Start it cold on virtual time; let it settle, then fail what is named, one after the other, settling after each."""
-        run = Run(self.topology, self.plan, seed)
-        if settle:
-            run.settle()
-        for target in fail:
-            run.fail(target)
-            if settle:
-                run.settle()
-        return run
-
-    def test(self, progress: Progress | None = None, seed: int = 0) -> list[CheckResult]:
-        """Run the scenario of the file."""
-        return run_scenario(self.topology, lambda topology: Run(topology, self.plan, seed), progress)
-
-    def check(self, simulate: bool = True) -> list[Finding]:
-        """Findings about the design; those that need its routes too, if it may be simulated."""
-        if simulate and self.plan.speakers:
-            run = Run(self.topology, self.plan, 0)
-            with suppress(NotSettled):  # one that flaps has findings too, as of the end of that time
-                run.simulation.settle(600)
-            return run.check()
-        return list(checks.findings(self.network, self.plan, None, self.topology.lines.of, self.topology.file))
-
-    def diagram(self, form: str = "svg") -> str:
-        """A drawing: `svg`, or text for `mermaid`."""
-        if form not in diagram.FORMS:
-            raise RequestError(f"no such drawing: {form!r} (there are {', '.join(diagram.FORMS)})")
-        return diagram.draw(self.network, self.plan, form)
-
-    def _repr_svg_(self) -> str:
-        return self.diagram("svg")
-
-    def __repr__(self) -> str:
-        return f"<dualhome.Net {self.network.name}: {len(self.network.virtual_networks)} virtual networks, {len(self.plan.speakers)} BGP speakers>"
-
-
-class Run:
-    """A network that runs on virtual time: do things to it, and ask what became of it. Nodes are named as in the topology file."""
-
-    def __init__(self, topology: Topology, plan: Plan, seed: int = 0) -> None:
+    def __init__(self, topology: Topology, plan: Plan, engine: Engine) -> None:
         self.topology = topology
         self.plan = plan
-        self.simulation = Simulation(plan, seed)
-
-    @property
-    def engine(self) -> Engine:
-        """The whole network as one machine, at this moment."""
-        return self.simulation.engine
+        self.engine = engine
 
     @property
     def network(self) -> Network:
@@ -117,63 +35,9 @@ class Run:
         return self.topology.network
 
     @property
-    def now_s(self) -> float:
-        """Seconds of virtual time since the start."""
-        return as_seconds(self.simulation.now)
-
-    @property
     def journal(self) -> Sequence[object]:
         """What happened, in order: session transitions, failures, withdrawals, programming."""
         return self.engine.journal
-
-    # --- doing things to it ---
-
-    def settle(self, within_s: float = 600) -> float:
-        """Run until only keepalives, and attempts to connect that must fail, are left; the seconds it took.
-
-        Raises:
-            NotSettled: it didn't come to rest in that time; says what was still going on.
-        """
-        start_s = self.now_s
-        self.simulation.settle(within_s)
-        return self.now_s - start_s
-
-    def wait(self, seconds_: float) -> None:
-        """Let so many seconds pass."""
-        self.simulation.run_until(after(self.simulation.now, seconds(seconds_)))
-
-    def fail(self, target: object, how: str = "crash") -> None:
-        """Break a node, instance, session, link, virtual network or region, or several at once, as a scenario's `fail` names them."""
-        for each in self._targets(target, how):
-            self.simulation.handle(events.Fail(each))
-
-    def restore(self, target: object = "all") -> None:
-        """Mend what `fail` broke; `all` mends everything."""
-        if target == "all":
-            self.simulation.handle(events.Restore("all"))
-            return
-        for each in self._targets(target, "crash"):
-            self.simulation.handle(events.Restore(each))
-
-    def announce(self, node: str, prefixes: Sequence[str]) -> None:
-        """Let a router announce prefixes besides those of the file."""
-        self.simulation.handle(events.Announce(self._router(node), tuple(map(_prefix, prefixes))))
-
-    def withdraw(self, node: str, prefixes: Sequence[str]) -> None:
-        """Let a router take prefixes back, the file's too."""
-        self.simulation.handle(events.Withdraw(self._router(node), tuple(map(_prefix, prefixes))))
-
-    def change(self, patch: Mapping[str, object]) -> None:
-        """Change the network's description, as a scenario's `change` does; sessions that it doesn't touch go on.
-
-        Raises:
-            TopologyError: what comes out is no valid network.
-        """
-        self.topology = self.topology.changed(patch)
-        self.plan = make_plan(self.topology.network)
-        self.simulation.handle(events.Change(self.plan))
-
-    # --- asking it ---
 
     def sessions(self, name: str | None = None) -> tuple[SessionView, ...]:
         """All sides of sessions, or those that `spoke-rs/hub1-nva` means: of each instance of the first toward each of the second."""
@@ -227,14 +91,6 @@ class Run:
 
     verdict = trace
 
-    def watch(self, source: str, destination: str) -> None:
-        """Send probes from now on, for `outage`."""
-        self.simulation.probe(source, destination)
-
-    def outage(self, source: str, destination: str) -> float:
-        """Seconds of the longest gap of the worst of 64 flows since the last event; `watch` the pair first."""
-        return float(self.simulation.outage(source, destination))
-
     def why(self, node: str, prefix: str) -> Story:
         """Why a node has a route to a prefix or an address, or where it was lost."""
         return story(self.engine, node, prefix)
@@ -252,17 +108,18 @@ class Run:
             raise RequestError(f"no BGP session {name!r}{_hint(name, dict.fromkeys(known))}")
         return views
 
-    def _router(self, name: str) -> str:
+    def router_named(self, name: str) -> str:
+        """The name, if a router has it."""
         if self.network.router(name) is None:
             known = [r.name for r in self.network.routers()]
             raise RequestError(f"no NVA or on-premises router {name!r}{_hint(name, known)}")
         return name
 
-    def _targets(self, target: object, how: str) -> Iterator[events.Target]:
+    def targets(self, target: object, how: str) -> Iterator[events.Target]:
         """What `fail` and `restore` name; checked, so that a typing error isn't a failure of nothing."""
         if isinstance(target, (list, tuple)):
             for each in target:
-                yield from self._targets(each, how)
+                yield from self.targets(each, how)
             return
         if isinstance(target, Mapping):
             kind = next((k for k in ("node", "link", "session", "virtual_network", "region") if k in target), "")
@@ -326,7 +183,8 @@ def _means(name: str, full: str) -> bool:
     return full == name or _base(full) == name
 
 
-def _prefix(text: str) -> Prefix:
+def prefix_of(text: str) -> Prefix:
+    """The prefix that a text is; RequestError where it is none."""
     try:
         return Prefix.parse(text)
     except ValueError as error:
