@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from dualhome.fabric.state import Group, Hop, Port, Reason
+from dualhome.fabric.state import Group, Hop, Port, Reason, State
 from dualhome.net import Address, Prefix
 
 What = Literal["ports", "groups", "routes", "owners", "spaces", "balancers", "controls", "settings"]
@@ -45,13 +45,20 @@ class Installed:
     balancers: dict[int, tuple[int, ...]] = field(default_factory=dict)
     controls: dict[tuple[int, Address], int] = field(default_factory=dict)
     symmetric: bool = False
-    known: dict[int, Mapping[Prefix, Group]] = field(
-        default_factory=dict
-    )  # by table what it was made of: the same object again is no change
+    known: dict[int, Mapping[Prefix, Group]] = field(default_factory=dict, compare=False)  # what tables were made of: the same is no change
+    _ids: dict[int, set[int]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def take(self, batches: Iterable[Batch]) -> None:
-        """What is held once these are done."""
+    def ids_of(self, table: int) -> set[int]:
+        """Groups that belong to a table."""
+        if table not in self._ids:
+            self._ids[table] = set(self.routes.get(table, {}).values())
+        return self._ids[table]
+
+    def take(self, batches: Iterable[Batch], desired: State | None = None) -> None:
+        """What is held once these are done; where they lead to a desired state, its tables become those that are known."""
         for batch in batches:
+            if batch.what in ("groups", "routes"):
+                self.known.clear()
             match batch.what:
                 case "ports":
                     self.ports.update((port.number, port) for port in batch.put)
@@ -59,6 +66,8 @@ class Installed:
                 case "groups":
                     self.groups.update(batch.put)
                     _without(self.groups, batch.drop)
+                    for ids in self._ids.values():
+                        ids.difference_update(batch.drop)
                 case "routes":
                     self._take_routes(batch)
                 case "owners":
@@ -74,17 +83,18 @@ class Installed:
                     _without(self.controls, batch.drop)
                 case "settings":
                     self.symmetric = dict(batch.put).get("symmetric", self.symmetric)
+        if desired is not None:
+            self.known = dict(desired.tables)
 
     def _take_routes(self, batch: Batch) -> None:
         for table, prefix, group in batch.put:
             self.routes.setdefault(table, {})[prefix] = group
+            if table in self._ids:
+                self._ids[table].add(group)
         for table, prefix in batch.drop:
-            left = self.routes[table]
-            del left[prefix]
-            if not left:
+            del self.routes[table][prefix]
+            if not self.routes[table]:
                 del self.routes[table]
-        for table in {each[0] for each in (*batch.put, *batch.drop)}:
-            self.known.pop(table, None)
 
     def _take_spaces(self, batch: Batch) -> None:
         for network, prefix in batch.put:
