@@ -162,7 +162,7 @@ def test_when_all_move_one_element_is_written() -> None:
 def test_those_that_stay_get_a_group_of_their_own() -> None:
     wanted = {key: "A" if key < 3 else "B" for key in range(1000)}
     found = moves({3: "A"}, dict.fromkeys(range(1000), 3), wanted)
-    assert found == Moves(new_groups={1: "A"}, moved=[(0, 1), (1, 1), (2, 1)], rewritten={3: "B"})
+    assert found == Moves(new_groups={1: "A"}, moved=((0, 1), (1, 1), (2, 1)), rewritten={3: "B"})
 
 
 def test_two_groups_that_change_places() -> None:

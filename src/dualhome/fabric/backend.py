@@ -117,10 +117,9 @@ class Backend(Protocol):
         ...
 
     def apply(self, batches: Iterable[Batch]) -> None:
-        """Do these. Where one is refused, those before it are done: read again.
+        """Do these. Where one is refused, those before it are done: read again. What they drop is there.
 
         Raises:
-            RequestError: a batch names what isn't there.
             SystemRefused: the machine refuses: no space, no privilege.
         """
         ...
