@@ -58,6 +58,9 @@ class FakeWorld:
         best = max(fitting, key=lambda prefix: prefix.length, default=None)
         return None if best is None else (best, self.ribs[speaker][best])
 
+    def loc_rib(self, speaker: str) -> list[tuple[Prefix, tuple[RibHop, ...]]]:
+        return list(self.ribs.get(speaker, {}).items())
+
     def version(self) -> int:
         return 1
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from dualhome.engine.faults import Faults
@@ -42,6 +42,10 @@ class ControlPlane:
     def rib(self, speaker: str, address: Address) -> tuple[Prefix, tuple[RibHop, ...]] | None:
         """As the world says."""
         return self._world.rib(speaker, address)
+
+    def loc_rib(self, speaker: str) -> Sequence[tuple[Prefix, tuple[RibHop, ...]]]:
+        """As the world says."""
+        return self._world.loc_rib(speaker)
 
     def version(self) -> int:
         """As the world says."""

@@ -16,7 +16,7 @@ from dualhome.engine.events import Effect, JournalEntry, Target
 from dualhome.engine.faults import Faults, covers
 from dualhome.engine.force import InForce
 from dualhome.engine.outside import Outside
-from dualhome.engine.programs import Programs
+from dualhome.engine.programs import LocRibs, Programs
 from dualhome.engine.views import RouteView, SessionView, route_view, session_view
 from dualhome.errors import RequestError
 from dualhome.forwarding.trace import paths
@@ -45,7 +45,8 @@ class Engine:
         self._version = self._shape = 0
         self._faults = Faults(plan.network)
         self._force = InForce(plan, self._faults)
-        self._programs = Programs(plan.network, self.speakers, self._works)
+        self._loc_ribs = LocRibs(self.speakers)
+        self._programs = Programs(plan.network, self.speakers, self._loc_ribs, self._works)
         self._carriers = Carriers(self, self._faults, plan)
         self._detection = Detection(plan)
         self._dead: dict[str, None] = {}  # speakers that crashed
@@ -317,6 +318,12 @@ class Engine:
             return None
         hops = (RibHop(peer=mine.peer_name(r.peer), next_hop=Address.parse(r.next_hop), tags=tuple(r.tags)) for r in routes)
         return Prefix(*routes[0].prefix), tuple(hops)
+
+    def loc_rib(self, speaker: str) -> Sequence[tuple[Prefix, tuple[RibHop, ...]]]:
+        """A speaker's Loc-RIB in bulk, by prefix; the same object while it is the same."""
+        if self._outside is not None and self._outside.foreign(speaker):
+            return self._outside.table(speaker)
+        return self._loc_ribs.table(speaker)
 
     def version(self) -> int:
         """Grows with every change of what the others answer."""

@@ -22,7 +22,7 @@ GATHER_S: Final = 0.1  # what both instances say within this time is one change,
 
 
 class LocRibs:
-    """Loc-RIBs in bulk, as programming reads them; each is made once for each of its versions."""
+    """Loc-RIBs in bulk, as programming and kernel tables read them; each is made once for each of its versions."""
 
     def __init__(self, speakers: Mapping[str, Speaker]) -> None:
         self._speakers = speakers
@@ -119,9 +119,8 @@ def _keys(rs: RouteServer) -> list[Key]:
 class Programs:
     """By virtual network what its NICs have. The same object is given while nothing changed."""
 
-    def __init__(self, network: Network, speakers: Mapping[str, Speaker], works: Callable[[str], bool]) -> None:
-        self._speakers, self._works = speakers, works
-        self._ribs = LocRibs(speakers)
+    def __init__(self, network: Network, speakers: Mapping[str, Speaker], ribs: LocRibs, works: Callable[[str], bool]) -> None:
+        self._speakers, self._ribs, self._works = speakers, ribs, works
         self._fresh: dict[Key, tuple[tuple[object, ...], Table]] = {}
         self._slow: dict[Key, Slow] = {}
         self._servers: dict[str, RouteServer] = {}

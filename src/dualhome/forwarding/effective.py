@@ -45,6 +45,10 @@ class Routes:
                     best[row.prefix.bits] = row
         self._lengths = sorted(self._by_length, reverse=True)
 
+    def winners(self) -> dict[Prefix, EffectiveRoute]:
+        """By prefix the row that counts."""
+        return {row.prefix: row for best in self._by_length.values() for row in best.values()}
+
     def select(self, address: Address) -> EffectiveRoute | None:
         """Longest match; of equal prefixes user-defined before BGP before system (R56, R57). Rows of BGP that a VnetLocal or peering row covers are not there."""
         for version, length in self._lengths:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
+from typing import Final
 
-from dualhome.forwarding.effective import routes_of
+from dualhome.forwarding.effective import EffectiveRoute, routes_of
 from dualhome.forwarding.fabric import by_effective_route, hand, no_route
+from dualhome.forwarding.own import leads
 from dualhome.forwarding.packets import Landed, Move, Packet, Result, Results
 from dualhome.forwarding.places import places
-from dualhome.forwarding.routers import into_tunnel, neighbor
+from dualhome.forwarding.routers import neighbor
 from dualhome.forwarding.world import RibHop, World
 from dualhome.model import VirtualNetworkGateway, base_name
 from dualhome.net import Address
+
+PAST_GATEWAY: Final = ("vm", "nva", "load balancer")  # whom FastPath reaches
 
 
 def at_gateway(world: World, move: Move, packet: Packet) -> Results:
@@ -22,13 +27,34 @@ def at_gateway(world: World, move: Move, packet: Packet) -> Results:
         owner = f"{gateway.name}#{gateway.addresses.index(packet.destination)}"
         return [Landed(at=owner, end=owner)]
     row = routes_of(world, node).select(packet.destination)
-    if row is not None and row.source == "User" and row.next_hop_type == "None":
-        return [no_route(node, f"{node}: {row.prefix} None ({row.rule})")]
-    itself = row is not None and row.source == "VirtualNetworkGateway" and any(_is_own(world, gateway, hop) for hop in row.next_hops)
-    if row is not None and not itself and row.next_hop_type not in ("Internet", "None"):
-        return by_effective_route(world, node, None, gateway.virtual_network, row, packet, gateway=True)
+    match way_of(world, gateway, row):
+        case GatewayWay.NOWHERE:
+            assert row is not None, "a user's route says so"
+            return [no_route(node, f"{node}: {row.prefix} None ({row.rule})")]
+        case GatewayWay.FABRIC:
+            return by_effective_route(world, node, None, gateway.virtual_network, row, packet, gateway=True)
     found = world.rib(node, packet.destination)
-    return _by_own_table(world, node, packet, found[1] if found else ())
+    return [neighbor(world, node, each) for each in beyond(world, node, found[1] if found else ())] or [
+        no_route(node, f"{node} has no route to {packet.destination}")
+    ]
+
+
+class GatewayWay(Enum):
+    """Where a gateway looks, by the effective route that takes the packet."""
+
+    NOWHERE = "a user's None route"
+    FABRIC = "into the fabric"
+    OWN_TABLE = "its own table: the effective route leads to itself, to the Internet, or nowhere"
+
+
+def way_of(world: World, gateway: VirtualNetworkGateway, row: EffectiveRoute | None) -> GatewayWay:
+    """GatewaySubnet's effective routes go first (R68, R169)."""
+    if row is None or row.next_hop_type == "Internet":
+        return GatewayWay.OWN_TABLE
+    if row.next_hop_type == "None":
+        return GatewayWay.NOWHERE if row.source == "User" else GatewayWay.OWN_TABLE
+    itself = row.source == "VirtualNetworkGateway" and any(_is_own(world, gateway, hop) for hop in row.next_hops)
+    return GatewayWay.OWN_TABLE if itself else GatewayWay.FABRIC
 
 
 def _is_own(world: World, gateway: VirtualNetworkGateway, hop: Address) -> bool:
@@ -39,16 +65,18 @@ def _is_own(world: World, gateway: VirtualNetworkGateway, hop: Address) -> bool:
     return any(x.gateway == gateway.name for x in world.network.circuits[base_name(edge)].gateways)
 
 
-def _by_own_table(world: World, node: str, packet: Packet, hops: Sequence[RibHop]) -> Results:
-    """A gateway's Loc-RIB: edge routers, sites, the sibling; what is static lies behind a connection. Route servers forward nothing (R136)."""
-    results: list[Result] = []
+def beyond(world: World, node: str, hops: Sequence[RibHop]) -> list[str]:
+    """Neighbors that a gateway's own route leads to: edge routers, sites, the sibling; what is static lies behind a connection. Route servers
+    forward nothing (R136).
+    """
+    found: list[str] = []
     for hop in hops:
         if hop.peer is None:
             for far in (tag.removeprefix("static:") for tag in hop.tags if tag.startswith("static:")):
-                results += into_tunnel(world, node, far)
+                found += leads(world, node, far)
         elif base_name(hop.peer) not in world.network.route_servers:
-            results.append(neighbor(world, node, hop.peer))
-    return results or [no_route(node, f"{node} has no route to {packet.destination}")]
+            found.append(hop.peer)
+    return found
 
 
 def at_edge(world: World, move: Move, packet: Packet) -> Results:
@@ -69,11 +97,16 @@ def at_edge(world: World, move: Move, packet: Packet) -> Results:
 
 def _past_gateway(world: World, edge: str, peer: str, packet: Packet) -> Result | None:
     """FastPath bypasses the gateway and its subnet's route table; peered virtual networks it doesn't reach (R147)."""
+    place = fast_path(world, edge, peer)
+    owner = places(world).owners.get((place, packet.destination)) if place else None
+    if place is None or owner is None or owner.kind not in PAST_GATEWAY:
+        return None
+    return hand(world, place, place, owner, packet, f"{edge}: FastPath (R147)", gateway=True)
+
+
+def fast_path(world: World, edge: str, peer: str) -> str | None:
+    """The virtual network whose machines an edge router reaches past this peer, where the peer is a gateway connected with FastPath (R147)."""
     circuit, gateway = world.network.circuits[base_name(edge)], world.network.gateways.get(base_name(peer))
     if gateway is None or not any(x.gateway == gateway.name and x.fast_path for x in circuit.gateways):
         return None
-    place = gateway.virtual_network
-    owner = places(world).owners.get((place, packet.destination))
-    if owner is None or owner.kind not in ("vm", "nva", "load balancer"):
-        return None
-    return hand(world, place, place, owner, packet, f"{edge}: FastPath (R147)", gateway=True)
+    return gateway.virtual_network

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from dualhome.forwarding.fabric import leave_nic, no_route, to_internet
+from dualhome.forwarding.own import choose, into_tunnels, leads, onward
 from dualhome.forwarding.packets import Dropped, Hop, Landed, Move, Packet, Result, Results, Step, kind_of
-from dualhome.forwarding.places import active_instances, places
-from dualhome.forwarding.world import RibHop, World
-from dualhome.model import Network, Router, StaticRoute, base_name
+from dualhome.forwarding.places import places
+from dualhome.forwarding.world import World
+from dualhome.model import Router, base_name
 from dualhome.net import Address
 
-DEEPEST = 4  # next hops behind next hops
 STEP_AT = {"gateway": Step.GATEWAY, "circuit": Step.EDGE, "nva": Step.TUNNEL, "router": Step.ROUTER}
 
 # --- arriving -----------------------------------------------------------------------------------------------------------
@@ -80,46 +79,7 @@ def _translated_back(move: Move, node: str, packet: Packet) -> Move | None:
     return Move(hop=hop, step=Step.ROUTER, changes={"destination": original, "undo": rest})
 
 
-# --- a router's own routes ----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """A router's own longest route: hosts, LANs and far ends, then static, then BGP where lengths are equal. One field is set."""
-
-    local: str | None = None  # the host, or the address on its LAN
-    static: StaticRoute | None = None
-    hops: tuple[RibHop, ...] = ()
-
-
-def choose(world: World, router: Router, destination: Address) -> Choice | None:
-    """The route that a router takes, if it has any."""
-    known = places(world)
-    offers: list[tuple[int, int, Choice]] = []  # length, rank (less is better), route
-    for host, address in router.hosts.items():
-        if address == destination:
-            return Choice(local=host)
-    if (peer := known.attached(router.name).get(destination)) is not None:
-        return Choice(hops=(RibHop(peer=peer, next_hop=destination),))
-    for prefix in router.prefixes:
-        if prefix.covers(destination):
-            offers.append((prefix.length, 0, Choice(local=known.host_at.get(destination, str(destination)))))
-    for static in (*router.static_routes, *_sides_of_connections(world.network, router)):
-        if static.prefix.covers(destination):
-            offers.append((static.prefix.length, 1, Choice(static=static)))
-    if (found := world.rib(router.name, destination)) is not None:
-        offers.append((found[0].length, 2, Choice(hops=found[1])))
-    return min(offers, key=lambda offer: (-offer[0], offer[1]))[2] if offers else None
-
-
-def _sides_of_connections(network: Network, router: Router) -> Iterator[StaticRoute]:
-    """A router at a VPN connection without BGP sends the gateway's virtual networks into the tunnel: its traffic selectors."""
-    for connection in network.vpn_connections:
-        if connection.to == router.name and not connection.bgp:
-            place = network.gateways[connection.gateway].virtual_network
-            for name in (place, *network.transit_spokes(place)):
-                for prefix in network.virtual_networks[name].address_space:
-                    yield StaticRoute(prefix=prefix, to=connection.gateway, over_tunnel=True)
+# --- forwarding by its own routes --------------------------------------------------------------------------------------
 
 
 def leave_nva(world: World, move: Move, packet: Packet) -> Results:
@@ -137,10 +97,9 @@ def leave_nva(world: World, move: Move, packet: Packet) -> Results:
     kept, packet = _translate(nva, nic.address, packet)
     if static is not None and static.over_tunnel and static.to is not None:
         return _with(into_tunnel(world, nva.name, static.to), kept)
-    hops = choice.hops if choice else ()
-    tunnels = [hop.peer for hop in hops if hop.peer and places(world).tunnel(nva.name, hop.peer)]
-    results = _with([neighbor(world, nva.name, peer) for peer in dict.fromkeys(tunnels)], kept)
-    if len(tunnels) < max(1, len(hops)):
+    far, by_nic = into_tunnels(world, nva.name, choice.hops if choice else ())
+    results = _with([neighbor(world, nva.name, peer) for peer in far], kept)
+    if by_nic:
         results += _with(leave_nic(world, replace(move, nic=nic), packet), kept)
     return results
 
@@ -175,44 +134,19 @@ def at_router(world: World, move: Move, packet: Packet) -> Results:
     if choice is not None and choice.static is not None and choice.static.to == "internet":
         said = f"{router.name}: {choice.static.prefix} Internet"
         return _with(to_internet(world, router.name, own, router.name, packet, said), kept)
-    results = _with(_onward(world, router, choice, DEEPEST), kept)
+    if choice is not None and choice.static is not None and choice.static.to is not None:
+        return _with(into_tunnel(world, router.name, choice.static.to), kept)
+    results = _with([neighbor(world, router.name, peer) for peer in onward(world, router, choice)], kept)
     return results or [no_route(router.name, f"{router.name} has no route to {packet.destination}")]
-
-
-def _onward(world: World, router: Router, choice: Choice | None, depth: int) -> Results:
-    """To the neighbors that a route leads to; where its next hop is no neighbor, the way to the next hop is looked up."""
-    if choice is None or depth == 0:
-        return []
-    if choice.static is not None:
-        return into_tunnel(world, router.name, choice.static.to) if choice.static.to else []
-    results: list[Result] = []
-    for hop in choice.hops:
-        if hop.peer is None:
-            continue
-        way = None if places(world).beside(router.name, hop.peer) else choose(world, router, hop.next_hop)
-        if way is not None and way.local is None:
-            results += _onward(world, router, way, depth - 1)
-        else:
-            results.append(neighbor(world, router.name, hop.peer))
-    return [result for i, result in enumerate(results) if result not in results[:i]]
 
 
 # --- neighbors ----------------------------------------------------------------------------------------------------------
 
 
 def into_tunnel(world: World, node: str, to: str) -> Results:
-    """To the far end of a static route: a name, a host's router, an address; of a gateway the instances that the connection joins and that work."""
-    network, known = world.network, places(world)
-    if to in network.gateways:
-        joined = known.far_instances(node, to)
-        return [neighbor(world, node, f"{to}#{i}") for i in active_instances(world, network.gateways[to], joined)]
-    if kind_of(network, to) == "vm":
-        leads = known.hosts[to][1] if to in known.hosts else [name for name in (known.node_at(to),) if name]
-        alive = next((name for name in leads if world.alive(name)), next(iter(leads), None))
-        if alive is None or alive == node or kind_of(network, alive) == "vm":
-            return [no_route(node, f"{node}: nobody leads to {to}")]
-        to = alive
-    return [neighbor(world, node, to)]
+    """To the far end of a static route."""
+    found = [neighbor(world, node, far) for far in leads(world, node, to)]
+    return found or [no_route(node, f"{node}: nobody leads to {to}")]
 
 
 def neighbor(world: World, node: str, peer: str) -> Move | Dropped:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -51,6 +51,10 @@ class World(Protocol):
 
     def rib(self, speaker: str, address: Address) -> tuple[Prefix, tuple[RibHop, ...]] | None:
         """Longest match in the Loc-RIB of a router, a gateway instance or an edge router, with its multipath set; None where none matches, or no speaker is of that name."""
+        ...
+
+    def loc_rib(self, speaker: str) -> Sequence[tuple[Prefix, tuple[RibHop, ...]]]:
+        """The same Loc-RIB as a whole, in a stated order; routes of the same ways share the tuple. Empty where no speaker is of that name."""
         ...
 
     @property
