@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dualhome.forwarding.effective import EffectiveRoute, routes_of
 from dualhome.forwarding.packets import Dropped, Hop, Landed, Move, Packet, Result, Results, Step, home_of
 from dualhome.forwarding.places import Owner, active_instances, places
 from dualhome.forwarding.world import World
-from dualhome.model import Circuit, GatewayKind, Nic, VirtualNetworkGateway, base_name
+from dualhome.model import Circuit, GatewayKind, Network, Nic, Peering, VirtualNetworkGateway, base_name
 from dualhome.net import Address, Prefix
 
 PRIVATE = tuple(
@@ -50,11 +51,9 @@ def by_effective_route(
                 return [no_route(node, f"{said}: nobody in {home} has the address {packet.destination}")]
             return [hand(world, home, home, owner, packet, said, gateway=gateway)]
         case "VNetPeering" | "VNetGlobalPeering":
-            return [_to_address(world, node, home, packet.destination, packet, said, gateway=gateway)]
-        case "VirtualNetworkGateway" if row.source == "User":
-            return _to_vpn_gateway(world, node, home, packet, said, gateway=gateway)
+            return [_by_way(world, node, home, _to_address(world, home, packet.destination), packet, said, gateway=gateway)]
         case _:
-            return [r for hop in row.next_hops for r in _to_next_hop(world, node, home, hop, packet, said, gateway=gateway)]
+            return [_by_way(world, node, home, way, packet, said, gateway=gateway) for way in ways(world, home, row)]
 
 
 def no_route(node: str, detail: str) -> Dropped:
@@ -62,20 +61,22 @@ def no_route(node: str, detail: str) -> Dropped:
     return Dropped(at=node, because="no-route", detail=detail)
 
 
-def _to_next_hop(world: World, node: str, home: str, hop: Address, packet: Packet, said: str, *, gateway: bool) -> Results:
-    """An appliance, a load balancer, a gateway's instance, or Microsoft's edge behind a gateway (R50, R51)."""
-    edge = places(world).edges.get(hop)
-    if edge is not None:
-        return _through_gateway(world, node, home, edge, packet, said, gateway=gateway)
-    return [_to_address(world, node, home, hop, packet, said, gateway=gateway)]
+def _by_way(world: World, node: str, home: str, way: Way, packet: Packet, said: str, *, gateway: bool) -> Result:
+    """The packet goes one of the ways of its route."""
+    if way.lost:
+        return no_route(node, f"{said}: {way.lost}")
+    onward = _at_edge(world.network, way.edge, said) if way.edge else None
+    if way.owner is not None:
+        handed = hand(world, home, way.place, way.owner, packet, said, gateway=gateway)
+        return replace(handed, then=onward) if isinstance(handed, Move) else handed
+    assert onward is not None, "a way leads to an owner or an edge router"
+    refused = crossing(world, home, way.place, packet.source, gateway=gateway)
+    return onward if refused is None else Dropped(at=way.edge, because=refused[0], detail=refused[1], more=(onward.hop,))
 
 
-def _to_address(world: World, node: str, home: str, address: Address, packet: Packet, said: str, *, gateway: bool) -> Result:
-    """To whoever has the address in the own or a peered virtual network."""
-    owner = places(world).owner_near(world, home, address)
-    if owner is None:
-        return no_route(node, f"{said}: nobody has the address {address}")
-    return hand(world, home, *owner, packet, said, gateway=gateway)
+def _at_edge(network: Network, edge: str, said: str) -> Move:
+    address = network.circuits[base_name(edge)].microsoft_address(int(edge[-1]))
+    return Move(hop=Hop(name=edge, kind="circuit", address=address, note=said), step=Step.EDGE)
 
 
 def hand(world: World, home: str, place: str, owner: Owner, packet: Packet, said: str, *, gateway: bool) -> Move | Dropped:
@@ -87,7 +88,18 @@ def hand(world: World, home: str, place: str, owner: Owner, packet: Packet, said
 
 
 def crossing(world: World, sender: str, receiver: str, source: Address | None, *, gateway: bool) -> tuple[str, str] | None:
-    """What a peering does to a packet on its way from one virtual network to the other: None where it passes, else reason and rule.
+    """What a peering does to a packet on its way from one virtual network to the other: None where it passes, else reason and rule."""
+    judged = border(world, sender, receiver, gateway=gateway)
+    if judged is None or isinstance(judged, tuple):
+        return judged
+    if source is None or any(p.covers(source) for p in world.network.virtual_networks[sender].address_space):
+        return None
+    return "forwarded-traffic", f"{judged.name} doesn't allow forwarded traffic, and {source} is not in {sender} (R37)"
+
+
+def border(world: World, sender: str, receiver: str, *, gateway: bool) -> Peering | tuple[str, str] | None:
+    """What a peering lets pass from one virtual network to the other: None for everything, the receiver's peering where it lets only the sender's own
+    sources pass, reason and rule where nothing passes.
 
     A source that isn't the sender's needs the receiver's `allow_forwarded_traffic` (R37, D10), unless a gateway forwards it (R38).
     """
@@ -99,34 +111,60 @@ def crossing(world: World, sender: str, receiver: str, source: Address | None, *
         return "no-route", f"{sender} and {receiver} are not peered (R20)"
     if not (out.allow_virtual_network_access and back.allow_virtual_network_access):
         return "virtual-network-access", f"the peering of {sender} and {receiver} blocks all traffic (D11)"
-    foreign = source is not None and not any(p.covers(source) for p in network.virtual_networks[sender].address_space)
-    if foreign and not gateway and not back.allow_forwarded_traffic:
-        return "forwarded-traffic", f"{back.name} doesn't allow forwarded traffic, and {source} is not in {sender} (R37)"
-    return None
+    return None if gateway or back.allow_forwarded_traffic else back
 
 
-# --- gateways as next hops ----------------------------------------------------------------------------------------------
+# --- where routes with next hops lead -----------------------------------------------------------------------------------
 
 
-def _through_gateway(world: World, node: str, home: str, edge: str, packet: Packet, said: str, *, gateway: bool) -> Results:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """One way of a route: to an address's owner in a virtual network, which for Microsoft's edge is an instance of the gateway before it, with FastPath
+    nobody (R147). `lost` says why there is none.
+    """
+
+    place: str = ""
+    owner: Owner | None = None
+    edge: str = ""
+    lost: str = ""
+
+
+def ways(world: World, home: str, row: EffectiveRoute) -> list[Way]:
+    """Of a row with next hops, and of a user's to the gateway: to appliances, load balancers, gateways' instances, Microsoft's edge (R50, R51, R52)."""
+    if row.source == "User" and row.next_hop_type == "VirtualNetworkGateway":
+        return _to_vpn_gateway(world, home)
+    return [way for hop in row.next_hops for way in _to_next_hop(world, home, hop)]
+
+
+def _to_next_hop(world: World, home: str, hop: Address) -> list[Way]:
+    edge = places(world).edges.get(hop)
+    return [_to_address(world, home, hop)] if edge is None else _to_edge(world, home, edge)
+
+
+def _to_address(world: World, home: str, address: Address) -> Way:
+    """To whoever has the address in the own or a peered virtual network."""
+    found = places(world).owner_near(world, home, address)
+    return Way(lost=f"nobody has the address {address}") if found is None else Way(place=found[0], owner=found[1])
+
+
+def _to_edge(world: World, home: str, edge: str) -> list[Way]:
     """To Microsoft's edge through a live instance of the gateway (R167); with FastPath past it (R147)."""
-    network = world.network
-    circuit = network.circuits[base_name(edge)]
-    to_edge = Move(hop=Hop(name=edge, kind="circuit", address=circuit.microsoft_address(int(edge[-1])), note=said), step=Step.EDGE)
-    found = _gateway_to(world, home, circuit)
-    if found is None:
-        return [no_route(node, f"{said}: no gateway near leads to {edge}")]
-    refused = crossing(world, home, found.virtual_network, packet.source, gateway=gateway)
-    if any(x.gateway == found.name and x.fast_path for x in circuit.gateways):
-        return [to_edge] if refused is None else [Dropped(at=edge, because=refused[0], detail=refused[1], more=(to_edge.hop,))]
-    results: list[Result] = []
-    for i in active_instances(world, found):
-        hop = Hop(name=f"{found.name}#{i}", kind="gateway", address=found.addresses[i], note=said)
-        if refused is not None:
-            results.append(Dropped(at=hop.name, because=refused[0], detail=refused[1], more=(hop,)))
-        else:
-            results.append(Move(hop=hop, step=Step.GATEWAY, then=to_edge))
-    return results
+    circuit = world.network.circuits[base_name(edge)]
+    gateway = _gateway_to(world, home, circuit)
+    if gateway is None:
+        return [Way(lost=f"no gateway near leads to {edge}")]
+    if any(x.gateway == gateway.name and x.fast_path for x in circuit.gateways):
+        return [Way(place=gateway.virtual_network, edge=edge)]
+    return [replace(each, edge=edge) for each in through(world, gateway)]
+
+
+def through(world: World, gateway: VirtualNetworkGateway) -> list[Way]:
+    """Through the instances of a gateway that packets enter (R167)."""
+    owners = places(world).owners
+    return [
+        Way(place=gateway.virtual_network, owner=owners[gateway.virtual_network, gateway.addresses[i]])
+        for i in active_instances(world, gateway)
+    ]
 
 
 def _gateway_to(world: World, home: str, circuit: Circuit) -> VirtualNetworkGateway | None:
@@ -136,14 +174,13 @@ def _gateway_to(world: World, home: str, circuit: Circuit) -> VirtualNetworkGate
     return next((gateway for gateway in near if any(x.gateway == gateway.name for x in circuit.gateways)), None)
 
 
-def _to_vpn_gateway(world: World, node: str, home: str, packet: Packet, said: str, *, gateway: bool) -> Results:
+def _to_vpn_gateway(world: World, home: str) -> list[Way]:
     """A user-defined route to the gateway means a VPN gateway: the own virtual network's, else the one that it uses (R52)."""
     network = world.network
     near = [g for place in (home, network.transit_hub(home)) if place for g in network.gateways_of(place) if g.kind is GatewayKind.VPN]
     if not near:
-        return [no_route(node, f"{said}: there is no VPN gateway (R52)")]
-    addresses = [near[0].addresses[i] for i in active_instances(world, near[0])]
-    return [_to_address(world, node, home, address, packet, said, gateway=gateway) for address in addresses]
+        return [Way(lost="there is no VPN gateway (R52)")]
+    return [_to_address(world, home, near[0].addresses[i]) for i in active_instances(world, near[0])]
 
 
 # --- the Internet -------------------------------------------------------------------------------------------------------
