@@ -1,0 +1,163 @@
+"""Speakers on real sockets without a network around them: of a route server's daemon, and of routers that run in a process of their own.
+
+All that arrives in one turn of the loop is handled first, then decided and sent once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final, assert_never
+
+from dualhome.bgp import events as session_events
+from dualhome.bgp import speaker as actions
+from dualhome.bgp.config import SpeakerConfig
+from dualhome.bgp.speaker import Journal, Speaker
+from dualhome.engine import events
+from dualhome.live.transports import EndpointOf, Transports, Who
+from dualhome.units import Instant, as_seconds
+
+
+class SpeakerHost:
+    """Some speakers, their transports, one timer.
+
+    `journal` gets every line of a speaker's story; `decided` is called after each turn in which routes may have changed, with the speakers' names.
+    """
+
+    def __init__(
+        self,
+        endpoint: EndpointOf,
+        who: Who,
+        journal: Callable[[str, Journal], None] = lambda speaker, line: None,
+        decided: Callable[[Sequence[str]], None] = lambda speakers: None,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._loop: Final = loop or asyncio.get_running_loop()
+        self._began: Final = self._loop.time()
+        self._journal, self._decided = journal, decided
+        self.speakers: Final[dict[str, Speaker]] = {}
+        self.transports: Final = Transports(self._deliver, endpoint, who, self._drained, self._loop)
+        self._touched: dict[str, None] = {}
+        self._flushing: asyncio.Handle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._armed: Instant | None = None
+
+    @property
+    def now(self) -> Instant:
+        """Microseconds since this host was made."""
+        return Instant(round((self._loop.time() - self._began) * 1_000_000))
+
+    def add(self, config: SpeakerConfig) -> Speaker:
+        """A speaker, not started yet."""
+        name = config.name
+        assert name not in self.speakers, f"there is a speaker {name} already"
+        self.speakers[name] = speaker = Speaker(config, writable=lambda peer: self.transports.writable(name, peer))
+        return speaker
+
+    def start(self, name: str) -> None:
+        """Start the sessions of a speaker."""
+        self._take(name, self.speakers[name].start(self.now))
+
+    def stop(self, name: str) -> None:
+        """End its sessions, by Cease/2; it stays, and may be started again."""
+        self._take(name, self.speakers[name].stop(self.now))
+
+    def remove(self, name: str) -> None:
+        """End its sessions and its listeners, and forget it."""
+        self.stop(name)
+        self.transports.deafen(name)
+        del self.speakers[name]
+        self._touched.pop(name, None)
+
+    def reconfigure(self, config: SpeakerConfig) -> None:
+        """Another configuration for the speaker of that name; sessions that didn't change stay."""
+        self._take(config.name, self.speakers[config.name].reconfigure(config, self.now))
+
+    async def end(self) -> None:
+        """Stop all speakers, wait until their last words are out, and close everything."""
+        for name in self.speakers:
+            self.stop(name)
+        while self.transports.lingering:
+            await asyncio.sleep(0.01)
+        self.close()
+
+    def close(self) -> None:
+        """End everything at once."""
+        for handle in (self._timer, self._flushing):
+            if handle is not None:
+                handle.cancel()
+        self.transports.close()
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _deliver(self, event: events.OfTransport) -> None:
+        speaker = self.speakers.get(event.speaker)
+        if speaker is None:
+            return
+        happened: session_events.Event
+        match event:
+            case events.Bytes(transport=number, data=data):
+                happened = session_events.Received(number, data)
+            case events.TransportUp(transport=number):
+                happened = session_events.Connected(number)
+            case events.TransportFailed():
+                happened = session_events.ConnectFailed()
+            case events.Accepted(transport=number):
+                happened = session_events.Accepted(number)
+            case events.TransportClosed(transport=number):
+                happened = session_events.Closed(number)
+            case _:
+                assert_never(event)
+        self._take(event.speaker, speaker.handle(event.peer, happened, self.now, defer=True))
+
+    def _drained(self, speaker: str, _: str) -> None:
+        self._touch(speaker)
+
+    def _touch(self, name: str) -> None:
+        self._touched[name] = None
+        if self._flushing is None:
+            self._flushing = self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = None
+        touched, self._touched = list(self._touched), {}
+        for name in touched:
+            self._perform(name, self.speakers[name].flush(self.now))
+        self._arm()
+        self._decided(touched)
+
+    def _take(self, name: str, done: Sequence[actions.SpeakerAction]) -> None:
+        self._perform(name, done)
+        self._touch(name)
+
+    def _perform(self, name: str, done: Sequence[actions.SpeakerAction]) -> None:
+        for action in done:
+            match action:
+                case actions.Send(peer=peer, transport=transport, data=data):
+                    self.transports.perform(events.Send(name, peer, transport, data))
+                case actions.Connect(peer=peer):
+                    self.transports.perform(events.Open(name, peer))
+                case actions.Close(peer=peer, transport=transport):
+                    self.transports.perform(events.Close(name, peer, transport))
+                case actions.Journal():
+                    self._journal(name, action)
+                case _:
+                    assert_never(action)
+
+    def _arm(self) -> None:
+        """One timer, for the earliest deadline of all speakers."""
+        deadline = min((d for speaker in self.speakers.values() if (d := speaker.deadline()) is not None), default=None)
+        if deadline == self._armed:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._armed = deadline
+        self._timer = None if deadline is None else self._loop.call_at(self._began + as_seconds(deadline), self._tick)
+
+    def _tick(self) -> None:
+        self._armed = self._timer = None
+        for name, speaker in list(self.speakers.items()):
+            deadline = speaker.deadline()
+            if deadline is not None and deadline <= self.now:
+                self._take(name, speaker.tick(self.now))
+        self._arm()

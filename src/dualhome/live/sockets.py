@@ -1,0 +1,136 @@
+"""Sockets as speakers want them: made in a namespace, bound, nonblocking. Nothing here waits."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+import struct
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from dualhome.errors import SystemRefused
+from dualhome.net import Address
+
+BACKLOG: Final = 512
+BGP_PORT: Final = 179
+
+
+class Namespace(Protocol):
+    """A network namespace that makes sockets."""
+
+    def socket(self, family: int, kind: int, protocol: int) -> int:
+        """A new socket of the namespace, as a file descriptor; OSError where the kernel refuses."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """How a speaker reaches a peer. Without `namespace` the process's own; without `device` as routes say; `ttl` 0 is the kernel's."""
+
+    local: Address
+    remote: Address
+    port: int = BGP_PORT
+    namespace: Namespace | None = None
+    device: str | None = None
+    ttl: int = 0
+
+
+def make(namespace: Namespace | None, address: Address, device: str | None = None) -> socket.socket:
+    """A nonblocking TCP socket of the address's family; OSError where the kernel refuses."""
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    if namespace is None:
+        made = socket.socket(family, socket.SOCK_STREAM)
+    else:
+        made = socket.socket(family, socket.SOCK_STREAM, fileno=namespace.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP))
+    try:
+        made.setblocking(False)
+        made.set_inheritable(False)
+        if device is not None:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode() + b"\0")
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+def tune(each: socket.socket, ttl: int) -> None:
+    """What a transport of BGP wants: small messages leave at once; the TTL of the session."""
+    each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if ttl and each.family == socket.AF_INET:
+        each.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+    elif ttl:
+        each.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
+
+
+def begin(to: Endpoint) -> socket.socket:
+    """A socket on its way to the far end; OSError where there is none."""
+    made = make(to.namespace, to.local, to.device)
+    try:
+        tune(made, to.ttl)
+        made.bind((str(to.local), 0))
+        failed = made.connect_ex((str(to.remote), to.port))
+        if failed not in (0, errno.EINPROGRESS):
+            raise OSError(failed, "connect")
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+def listener(namespace: Namespace | None, address: Address, port: int, device: str | None) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        SystemRefused: the address isn't ours, the port is taken, or a privilege is missing; the message says which.
+    """
+    try:
+        made = make(namespace, address, device)
+        try:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if address.version == 6:
+                made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            made.bind((str(address), port))
+            made.listen(BACKLOG)
+        except OSError:
+            made.close()
+            raise
+    except OSError as error:
+        raise SystemRefused(f"can't listen on {where(address, port)}{f' of {device}' if device else ''}: {_why(error)}") from error
+    return made
+
+
+def where(address: Address, port: int) -> str:
+    """An address and a port in one word."""
+    return f"{address}:{port}" if address.version == 4 else f"[{address}]:{port}"
+
+
+def _why(error: OSError) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return "the port is taken by another program (ss -ltnp shows which)"
+        case errno.EADDRNOTAVAIL:
+            return "this machine has no such address"
+        case errno.EACCES | errno.EPERM:
+            return "that takes the capability CAP_NET_BIND_SERVICE (for a device CAP_NET_RAW)"
+        case _:
+            return error.strerror or str(error)
+
+
+def reset(each: socket.socket) -> None:
+    """Close at once; the far end gets a reset."""
+    with contextlib.suppress(OSError):  # it may be gone already
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    each.close()
+
+
+def ends(each: socket.socket) -> tuple[str, str]:
+    """Both ends in words, ours first; empty where there are none any more."""
+    try:
+        return _word(each.getsockname()), _word(each.getpeername())
+    except OSError:
+        return "", ""
+
+
+def _word(address: tuple[str, int]) -> str:
+    return f"{address[0].partition('%')[0]} {address[1]}"
