@@ -159,7 +159,7 @@ def test_new_intervals_are_polled_until_the_other_end_has_heard() -> None:
     """A longer interval to send is used only after the Final; both ends then expect it."""
     pair = up(seed=None, a=config(50, multiplier=5))
     pair.delay = lambda end: None if end == 0 else 100
-    pair.configure(0, config(80))
+    pair.configure(0, config(80, multiplier=5))
     pair.run(0.1)
     assert pair.ends[0].polling
     assert all(each.packet.poll and each.packet.desired_min_tx_us == 80 * MS for each in pair.packets(0))
