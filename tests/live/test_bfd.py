@@ -15,8 +15,6 @@ from typing import Any, Self
 
 import pytest
 
-from tests.live.daemons import Bird, Daemon, missing_bird
-
 pytestmark = [
     pytest.mark.live,
     pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root"),
@@ -24,7 +22,9 @@ pytestmark = [
 ]
 BFDD = Path("/usr/lib/frr/bfdd")
 frr_is_here = pytest.mark.skipif(not BFDD.exists() or not shutil.which("vtysh"), reason="FRR is not installed (apt-get install frr)")
-bird_is_here = pytest.mark.skipif(bool(missing_bird()), reason=missing_bird())
+bird_is_here = pytest.mark.skipif(
+    not shutil.which("bird") or not shutil.which("birdc"), reason="BIRD is not installed (apt-get install bird2)"
+)
 LATE_MS = 30
 OURS, THEIRS = "10.9.0.1", "10.9.0.2"
 
@@ -50,16 +50,34 @@ bfd
 """
 
 
-class Inside(Daemon):
-    """A daemon in a namespace: its command runs through nsenter, which becomes it."""
+class Inside:
+    """A daemon in a namespace, by nsenter, which becomes it; what it says is in `directory`/log. It is ready once `ready` is there."""
 
-    def __init__(self, namespace: str, daemon: Daemon) -> None:
-        self.__dict__.update(daemon.__dict__)
-        self._command = ["nsenter", f"--net={namespace}", *daemon._command]
+    def __init__(self, namespace: str, directory: Path, config: str, command: list[str], ready: Path) -> None:
+        self._directory, self._ready = directory, ready
+        self._command = ["nsenter", f"--net={namespace}", *command]
+        self.config = directory / "daemon.conf"
+        self.config.write_text(config)
+
+    def __enter__(self) -> Self:
+        with (self._directory / "log").open("wb") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=subprocess.STDOUT, cwd=self._directory)
+        end = time.monotonic() + 10
+        while not self._ready.exists():
+            assert self._process.poll() is None, self.log()
+            assert time.monotonic() < end, self.log()
+            time.sleep(0.05)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def log(self) -> str:
+        return (self._directory / "log").read_text(errors="replace")
 
     def kill(self) -> int:
         """At once and without a word; when, on CLOCK_MONOTONIC in microseconds."""
-        assert self._process is not None
         self._process.kill()
         at = time.monotonic_ns() // 1000
         self._process.wait()
@@ -145,7 +163,7 @@ def detected_within(killed_at: int, line: dict[str, Any], interval_ms: int) -> f
 
 @pytest.mark.parametrize("multihop", [False, True])
 @pytest.mark.parametrize(("local", "remote"), [(OURS, THEIRS), ("fd09::1", "fd09::2")])
-def test_two_of_ours(ends: tuple[str, str], multihop: bool, local: str, remote: str, record_property: Any) -> None:
+def test_two_of_ours(ends: tuple[str, str], multihop: bool, local: str, remote: str) -> None:
     """Up; other intervals while up; then one is killed, and the other knows in time."""
     took = []
     with Bfd() as ours:
@@ -207,7 +225,7 @@ def test_frr(ends: tuple[str, str], tmp_path: Path) -> None:
     ]  # fmt: skip
     for parent in tmp_path.parents[:3]:
         parent.chmod(parent.stat().st_mode | 0o011)
-    frr = Inside(ends[1], Daemon(tmp_path, FRR.format(interval=50), command, tmp_path / "bfdd.vty"))
+    frr = Inside(ends[1], tmp_path, FRR.format(interval=50), command, tmp_path / "bfdd.vty")
 
     def peer() -> dict[str, Any]:
         ask = ["vtysh", "--vty_socket", str(tmp_path), "-d", "bfdd", "-c", "show bfd peers json"]
@@ -231,14 +249,20 @@ def test_frr(ends: tuple[str, str], tmp_path: Path) -> None:
 def test_bird(ends: tuple[str, str], tmp_path: Path, multihop: bool) -> None:
     """BIRD changes its intervals by a Poll Sequence of its own, and dies."""
     how = "local 10.9.0.2 multihop" if multihop else 'dev "veth0"'
-    daemon = Bird(tmp_path, BIRD.format(interval=50, how=how))
-    bird = Inside(ends[1], daemon)
+    control = str(tmp_path / "ctl")
+    command = ["bird", "-f", "-c", str(tmp_path / "daemon.conf"), "-s", control, "-P", str(tmp_path / "pid")]
+    bird = Inside(ends[1], tmp_path, BIRD.format(interval=50, how=how), command, tmp_path / "ctl")
+
+    def ask(*words: str) -> str:
+        return subprocess.run(["birdc", "-s", control, *words], capture_output=True, text=True, timeout=10, check=True).stdout
+
     with Bfd() as ours, bird:
         ours.add(ends[0], OURS, THEIRS, multihop=multihop)
         ours.until("Up")
         time.sleep(0.5)
-        assert " Up " in daemon.ask("show bfd sessions")
-        daemon.reconfigure(BIRD.format(interval=100, how=how))
+        assert " Up " in ask("show", "bfd", "sessions")
+        bird.config.write_text(BIRD.format(interval=100, how=how))
+        ask("configure")
         time.sleep(1)
         killed_at = bird.kill()
         detected_within(killed_at, ours.line(), 100)

@@ -56,6 +56,9 @@ def main() -> None:
 
 
 def _switch(directory: str) -> Switch:
+    """Over the fabric's groups; none without a directory."""
+    if directory:
+        raise SystemExit(f"--bpf {directory}: groups in the kernel are not supported yet")
     return NoSwitch()
 
 
