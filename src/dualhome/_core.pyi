@@ -162,7 +162,7 @@ class Rib:
 
     def originate(self, prefix: PrefixTuple, attributes: str) -> None:
         """JSON: {"as_path": [asn…], "next_hop": "10.0.0.4", "origin": "igp", "med": null, "local_preference": 100, "weight": 32768,
-        "communities": ["65001:100"], "tags": ["self", …]}; replaces a former one.
+        "communities": ["65001:100"], "large_communities": ["65001:1:2"], "tags": ["self", …]}; replaces a former one.
         """
 
     def withdraw(self, prefix: PrefixTuple) -> None: ...

@@ -274,3 +274,23 @@ def test_two_runs_are_equal() -> None:
         return wire.journal, wire.sent
 
     assert run() == run()
+
+
+def test_a_speaker_asks_for_all_routes_again() -> None:
+    """One ROUTE-REFRESH a family; the peer sends what it sent before, and nothing changes here (RFC 2918)."""
+    wire = pair(("10.1.0.0/16",), ("10.2.0.0/16",)).start()
+    wire.sent.clear()
+    near = wire.speakers["near"]
+    wire.perform("near", near.request_refresh("far", wire.now))
+    wire.settle()
+    families = near.session("far").families
+    asked = [data for name, data in wire.sent if name == "near" and data[18] == 5]
+    assert asked == [_core.encode_route_refresh(afi, safi) for afi, safi in families]
+    assert [Prefix(*row.prefix) for row in updates(wire, "far")] == [Prefix.parse("10.2.0.0/16")]
+    assert wire.best("near") == {"10.1.0.0/16": "", "10.2.0.0/16": "65002"}
+    assert near.session("far").counters.refreshes_out == len(families)
+
+
+def test_a_speaker_asks_nobody_whose_session_is_down() -> None:
+    wire = pair((), ("10.2.0.0/16",))
+    assert wire.speakers["near"].request_refresh("far", wire.now) == []

@@ -47,6 +47,7 @@ class OriginConfig:
     next_hop: Address
     as_path: tuple[int, ...] = ()
     communities: tuple[str, ...] = ()
+    large_communities: tuple[str, ...] = ()
     tags: tuple[str, ...] = ("self",)
     weight: int = 32768
     origin: str = "igp"
@@ -61,6 +62,7 @@ class OriginConfig:
                 "local_preference": 100,
                 "weight": self.weight,
                 "communities": list(self.communities),
+                "large_communities": list(self.large_communities),
                 "tags": list(self.tags),
             }
         )

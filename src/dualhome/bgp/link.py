@@ -22,6 +22,7 @@ class Counters:
     notifications_in: int = 0
     notifications_out: int = 0
     refreshes_in: int = 0
+    refreshes_out: int = 0
     update_bytes_in: int = 0
     update_bytes_out: int = 0
 

@@ -160,6 +160,17 @@ class Session:
             self._restart_keepalive(link, now)
         return self._take()
 
+    def request_refresh(self) -> list[Action]:
+        """Ask for all routes again, by one ROUTE-REFRESH a family that both ends named (RFC 2918 section 3).
+
+        Nothing where the session is not Established, or where the peer didn't say that it understands.
+        """
+        if (link := self._established) and link.open and link.open.route_refresh:
+            for afi, safi in self.families:
+                self.counters.refreshes_out += 1
+                self._send(link, _core.encode_route_refresh(afi, safi))
+        return self._take()
+
     # --- the table ----------------------------------------------------------------------------------------------------
 
     def _step(self, step: Step) -> None:

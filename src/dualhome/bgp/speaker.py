@@ -119,6 +119,11 @@ class Speaker:
                 self._perform(name, self._sessions[name].send_update(data, now), now)
         return self._take()
 
+    def request_refresh(self, peer: str, now: Instant) -> list[SpeakerAction]:
+        """Have a peer send all its routes again; nothing where the session isn't up or the peer can't. KeyError where there is no such peer."""
+        self._perform(peer, self._sessions[peer].request_refresh(), now)
+        return self._take()
+
     def deadline(self) -> Instant | None:
         """When to call `tick` next, at the latest."""
         return min(self._deadlines.values(), default=None)
