@@ -7,7 +7,6 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Self
 
 from dualhome.bgp.events import Accepted, Closed, Connected, ConnectFailed, Event, Received
 from dualhome.bgp.speaker import Close, Connect, Journal, Send, Speaker, SpeakerAction
@@ -44,11 +43,18 @@ class Driver:
         self._listener.setblocking(False)
         self._selector.register(self._listener, selectors.EVENT_READ, None)
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Start the speaker. Who called before waits in the listener."""
         self._perform(self.speaker.start(self.now))
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def await_caller(self, limit_s: float = 20) -> None:
+        """Until somebody has opened a transport to us, which is not looked at yet."""
+        assert self._selector.select(limit_s), "nobody called"
+
+    def close(self) -> None:
+        """Stop the speaker, and give back all sockets; harmless the second time."""
+        if self._listener.fileno() < 0:
+            return
         self._perform(self.speaker.stop(self.now))
         for transport in [*self._transports.values(), *self._attempts.values()]:
             self._forget(transport)
