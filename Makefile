@@ -54,13 +54,21 @@ unit: setup ## the Python tests, on all cores; what is skipped says why
 	$(call say,Python tests)
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal
 
-peers: ## Debian's FRR and BIRD for the tests against real speakers, where this machine lets us install them
-	@if test -x /usr/lib/frr/bgpd && command -v bird >/dev/null; then :; \
+PEERS := frr bird2 gobgpd openbgpd wireguard-go wireguard-tools clang-14 traceroute iputils-ping tcpdump nftables iproute2
+
+peers: ## Debian's BGP daemons and network tools for the live tests, where this machine lets us install them
+	@missing=; for each in $(PEERS); do \
+	  dpkg-query -W -f '$${db:Status-Status}' $$each 2>/dev/null | grep -qx installed || missing="$$missing $$each"; done; \
+	if test -z "$$missing"; then :; \
 	elif test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
-	  printf '\033[1m== Debian packages of real BGP speakers: frr, bird2\033[0m\n'; \
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends frr bird2 >/dev/null \
-	    || echo "frr and bird2 could not be installed: tests against them will be skipped"; \
-	else echo "frr and bird2 are missing and need root to install: tests against them will be skipped"; fi
+	  printf '\033[1m== Debian packages for the live tests:%s\033[0m\n' "$$missing"; \
+	  policy=/usr/sbin/policy-rc.d; ours=; \
+	  if ! test -e $$policy; then printf '#!/bin/sh\nexit 101\n' >$$policy; chmod 755 $$policy; ours=$$policy; fi; \
+	  trap 'test -z "$$ours" || rm -f "$$ours"' EXIT; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null \
+	    || echo "$$missing could not be installed: tests that need them will be skipped"; \
+	  if test -n "$$ours" && test -d /run/systemd/system; then systemctl disable --quiet frr bird gobgpd openbgpd 2>/dev/null || true; fi; \
+	else echo "$$missing missing, and root is needed to install: tests that need them will be skipped"; fi
 
 bench: setup ## how long things take; figures are printed, not asserted
 	@$(BIN)/python benches/rib.py
