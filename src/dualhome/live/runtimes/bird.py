@@ -15,6 +15,7 @@ from typing import Final
 
 from dualhome.bgp.config import OriginConfig, PeerConfig
 from dualhome.live.runtimes.job import (
+    GATEWAY,
     Job,
     Learned,
     Process,
@@ -29,7 +30,6 @@ from dualhome.live.runtimes.job import (
 )
 from dualhome.net import WIDTH, Prefix
 
-GATEWAY: Final = {4: "169.254.0.1", 6: "fe80::1"}  # the fabric's, on every device
 DEFAULT: Final = {4: "0.0.0.0/0", 6: "::/0"}
 STATES: Final = {"Down": "Idle", "Close": "Idle", "Passive": "Active"}  # in BIRD's words, and RFC 4271's
 

@@ -1,4 +1,4 @@
-"""FRR 8.4: zebra, bgpd and, where BFD is on, bfdd; one configuration for all of them, told by vtysh.
+"""FRR 8.4: zebra, staticd, bgpd and, where BFD is on, bfdd; one configuration for all of them, told by vtysh.
 
 zebra reads the node's kernel routes and resolves next hops by them, its default route included; it writes plain multipath routes of protocol `bgp`.
 What rules ask about a route's source (`learned_from`) is kept in the route's tag, which stays within the speaker.
@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from dualhome.bgp.config import OriginConfig, PeerConfig
 from dualhome.errors import RequestError
-from dualhome.live.runtimes.job import Job, Learned, Process, Step, address_of, listed, numbered, steps_of, whole_seconds, words_of
+from dualhome.live.runtimes.job import GATEWAY, Job, Learned, Process, Step, address_of, listed, numbered, steps_of, whole_seconds, words_of
 from dualhome.net import WIDTH, Prefix
 
 DAEMONS: Final = Path("/usr/lib/frr")
@@ -30,7 +31,7 @@ class Frr:
 
     def missing(self) -> str:
         """Debian's package has all in one."""
-        there = shutil.which("vtysh") and all((DAEMONS / each).exists() for each in ("zebra", "bgpd", "bfdd"))
+        there = shutil.which("vtysh") and all((DAEMONS / each).exists() for each in ("zebra", "staticd", "bgpd", "bfdd"))
         return "" if there else "FRR is not installed (apt-get install frr)"
 
     def configuration(self, job: Job) -> str:
@@ -42,6 +43,7 @@ class Frr:
             f"hostname {job.config.name}",
             "no zebra nexthop kernel enable",  # plain multipath routes instead of nexthop objects
             *(f"{_ip(version)} nht resolve-via-default" for version in job.versions),  # the fabric is behind the default route
+            *_ways_to_peers(job),
         ]
         return "\n".join([*head, *_profiles(job), *lists.lines, *_origin_maps(job), *maps, *_bgp(job)]) + "\n"
 
@@ -53,7 +55,7 @@ class Frr:
         """zebra first, for the others speak to it."""
         where = job.directory
         made = []
-        for name in ("zebra", *(("bfdd",) if job.bfd else ()), "bgpd"):
+        for name in ("zebra", "staticd", *(("bfdd",) if job.bfd else ()), "bgpd"):
             command = (
                 str(DAEMONS / name), "-u", "frr", "-g", "frr", "-f", "/dev/null", "--vty_socket", str(where), "-z", str(where / "zserv.api"),
                 "-i", str(where / f"{name}.pid"), "-P", "0", "--log", f"file:{where / 'log'}", "--log-level", "informational",
@@ -98,6 +100,14 @@ def _vtysh(job: Job) -> tuple[str, ...]:
 
 def _ip(version: int) -> str:
     return "ip" if version == 4 else "ipv6"
+
+
+def _ways_to_peers(job: Job) -> Iterator[str]:
+    """A route to each peer, so that no route of BGP that covers it takes its place."""
+    for name, device in job.devices.items():
+        address = job.config.peers[name].session.remote_address
+        if device:
+            yield f"{_ip(address.version)} route {address.host_prefix} {GATEWAY[address.version]} {device} onlink"
 
 
 # --- sessions -----------------------------------------------------------------------------------------------------------
@@ -192,7 +202,7 @@ def _in_family(job: Job, number: int, name: str, peer: PeerConfig) -> Iterator[s
 
 
 def _is_override(job: Job, peer: PeerConfig, value: object) -> bool:
-    """The peer's ASN becomes the speaker's own: what FRR's as-override does, after route maps and before its own ASN."""
+    """The peer's ASN becomes the speaker's own: what FRR's as-override does."""
     return value == {"from": peer.session.remote_asn, "to": job.config.asn}
 
 
@@ -243,7 +253,19 @@ def _maps(job: Job, number: int, name: str, peer: PeerConfig, lists: _Lists) -> 
     rules = steps_of(job, name, (*peer.policy.checks, *peer.policy.rules), inbound=True)
     yield from _route_map(job, f"import-{number}", name, [rules], lists, last=[f"set tag {number + OWN_TAG}"])
     stages = [steps_of(job, name, stage, inbound=False) for stage in peer.policy.export]
+    if _overrides(job, name, peer):
+        stages = [[_after_override(step, peer.session.remote_asn, job.config.asn) for step in stage] for stage in stages]
     yield from _route_map(job, f"export-{number}", name, stages, lists, last=[])
+
+
+def _after_override(step: Step, theirs: int, own: int) -> Step:
+    """FRR overrides before its route map runs, so there the speaker's own ASN stands where the peer's would."""
+
+    def turned(asns: Iterable[int] | None) -> tuple[int, ...] | None:
+        return None if asns is None else tuple(own if asn == theirs else asn for asn in asns)
+
+    actions = tuple((key, turned(listed(value)) if key in ("prepend", "path_remove") else value) for key, value in step.actions)
+    return replace(step, path=turned(step.path), path_any=turned(step.path_any), actions=actions)
 
 
 def _route_map(job: Job, name: str, peer: str, stages: Sequence[Sequence[Step]], lists: _Lists, last: Sequence[str]) -> Iterator[str]:
