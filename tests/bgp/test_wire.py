@@ -398,3 +398,13 @@ def test_noise_in_the_stream_ends_it_once(pieces: list[bytes]) -> None:
     framer = Framer()
     errors = [error for piece in pieces for error in [framer.feed(piece)[1]] if error is not None]
     assert len(errors) <= 1
+
+
+@pytest.mark.parametrize("family", ["0001 02", "0002 02", "0001 80"])
+def test_prefixes_of_families_that_nobody_agreed_on_are_passed_over(family: str) -> None:
+    """Multicast and VPN prefixes have no place in a unicast RIB (RFC 4760 section 6); the IPv4 prefix beside them does."""
+    reach = bytes.fromhex(f"800e0b {family} 04 0a000001 00 0814")
+    unreach = bytes.fromhex(f"800f05 {family} 0815")
+    rows = _core.decode_updates(update(ORIGIN + AS_PATH + NEXT_HOP + reach + unreach))
+    assert [(row.prefix, row.withdrawn, row.error) for row in rows] == [((4, 10 << 24, 8), False, None)]
+    assert _core.decode_updates(update(ORIGIN + AS_PATH + reach, nlri=b"")) == []
