@@ -56,6 +56,7 @@ class PeerPolicy:
     usable: bool = True
     reflector_client: bool = False
     next_hop: str = "self"  # self | unchanged
+    transparent: bool = False  # toward a route server's client: path and MED stay as they are (RFC 7947 section 2.2)
     max_prefixes: int | None = None
     max_prefixes_count: str = "held"  # azure | held
     send_communities: bool = True
@@ -80,6 +81,7 @@ class PeerPolicy:
                 "usable": self.usable,
                 "reflector_client": self.reflector_client,
                 "next_hop": self.next_hop,
+                **({"transparent": True} if self.transparent else {}),
                 "max_prefixes": {"limit": self.max_prefixes, "count": self.max_prefixes_count} if self.max_prefixes else None,
                 "send_communities": self.send_communities,
                 "discard_med": self.discard_med,

@@ -86,7 +86,12 @@ def _without_false(shape: Any) -> Any:
 
 @lru_cache(maxsize=1)
 def _validator() -> Any:
-    shapes = schema()["$defs"]
+    return validator(schema())
+
+
+def validator(whole: Mapping[str, Any]) -> Any:
+    """What judges data by a schema that is written in the words of topology files', with their definitions in it."""
+    shapes = whole["$defs"]
     checks: dict[str, Callable[[str], object]] = {
         shapes["address"]["pattern"]: Address.parse,
         shapes["host"]["pattern"]: lambda text: (text[:1].isalpha() and ":" not in text) or Address.parse(text),
@@ -110,7 +115,7 @@ def _validator() -> Any:
     formats = FormatChecker(formats=())
     formats.checks("prefix", ValueError)(lambda text: not isinstance(text, str) or bool(Prefix.parse(text)))
     extended: Any = validators.extend(Draft202012Validator, {"x-names": _note_names, "pattern": pattern, "x-never": _never})  # type: ignore[no-untyped-call]
-    return extended(_without_false(schema()), format_checker=formats)
+    return extended(_without_false(whole), format_checker=formats)
 
 
 def _as_path(text: str) -> bool:
@@ -121,11 +126,11 @@ def _community(text: str) -> bool:
     return not text[:1].isdigit() or all(int(part) <= 65535 for part in text.split(":"))
 
 
-def inspect(data: Mapping[str, Any]) -> tuple[list[Wrong], list[Use]]:
-    """Faults of form, and the names in use."""
+def inspect(data: Mapping[str, Any], by: Any = None) -> tuple[list[Wrong], list[Use]]:
+    """Faults of form, and the names in use; by the schema of topology files, or another `validator`."""
     wrongs: dict[Wrong, None] = {}
     uses: list[Use] = []
-    for error in _validator().iter_errors(data):
+    for error in (by or _validator()).iter_errors(data):
         if error.validator == "x-names":
             key = "propertyNames" in error.absolute_schema_path
             path = tuple(error.absolute_path)

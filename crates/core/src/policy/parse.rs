@@ -82,6 +82,8 @@ pub struct PeerConfig {
     pub reflector_client: bool,
     /// What becomes of the next hop of routes told to it.
     pub next_hop: NextHopMode,
+    /// Our own AS number and the absence of a MED are not put on what is told to it: a client of a route server (RFC 7947 section 2.2).
+    pub transparent: bool,
     /// The most that it may announce.
     pub max_prefixes: Option<MaxPrefixes>,
     /// Whether communities are told to it.
@@ -118,6 +120,8 @@ struct RawConfig {
     reflector_client: bool,
     #[serde(default = "ours")]
     next_hop: NextHopMode,
+    #[serde(default)]
+    transparent: bool,
     #[serde(default)]
     max_prefixes: Option<MaxPrefixes>,
     #[serde(default = "yes")]
@@ -248,6 +252,7 @@ pub fn parse_config(text: &str, tags: &mut Tags) -> Result<PeerConfig, String> {
         usable: raw.usable,
         reflector_client: raw.reflector_client,
         next_hop: raw.next_hop,
+        transparent: raw.transparent,
         max_prefixes: raw.max_prefixes,
         send_communities: raw.send_communities,
         discard_med: raw.discard_med,

@@ -47,6 +47,8 @@ pub struct Audience {
     pub client: bool,
     /// What becomes of next hops.
     pub next_hop: NextHopMode,
+    /// Path and MED of others' routes stay as they are.
+    pub transparent: bool,
     /// Whether communities are told.
     pub send_communities: bool,
     /// Of the session.
@@ -62,6 +64,7 @@ impl Audience {
             local_address: config.local_address,
             client: config.reflector_client,
             next_hop: config.next_hop,
+            transparent: config.transparent,
             send_communities: config.send_communities,
             session,
         }
@@ -171,11 +174,14 @@ fn finish(mut route: Working, path: &Path, to: &Audience, us: &Identity, trace: 
     let (med_set, next_hop_set) = (route.med_set, route.next_hop_set);
     let attributes = Arc::make_mut(&mut route.attributes);
     if to.ebgp {
-        attributes.as_path.prepend(us.asn, 1);
+        let untouched = to.transparent && !path.source.is_own();
+        if !untouched {
+            attributes.as_path.prepend(us.asn, 1);
+        }
         attributes.local_preference = None;
         attributes.originator_id = None;
         attributes.cluster_list.clear();
-        if !med_set {
+        if !med_set && !untouched {
             attributes.med = None;
         }
     } else {
