@@ -1,4 +1,4 @@
-//! Python's door to the core: it only converts (style guide, section 12). One module a side: `wire`, `rib`.
+//! Python's door to the core: it only converts (style guide, section 12). One module a side: `wire`, `rib`, `linux`.
 #![forbid(unsafe_code)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -6,6 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use pyo3::exceptions::PyAssertionError;
 use pyo3::prelude::*;
 
+mod fabric;
+mod linux;
 mod rib;
 mod wire;
 
@@ -23,5 +25,7 @@ pub(crate) fn run<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> P
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     wire::register(module)?;
     rib::register(module)?;
+    linux::register(module)?;
+    fabric::register(module)?;
     Ok(())
 }
