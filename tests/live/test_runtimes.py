@@ -97,6 +97,38 @@ def test_frr_cannot_replace_paths_and_bird_can() -> None:
     assert "bgp_path = +empty+; bgp_path.prepend(64497); bgp_path.prepend(64496);" in told("bird", ROUTER % key, "one")
 
 
+IPV6 = """
+version: 1
+name: small
+virtual_networks: {far: {address_space: [10.1.0.0/16]}}
+on_premises:
+  one:
+    asn: 65010
+    address: fd00:9::1
+    next_hop: {two: unchanged}
+    originates: ["fd00:70::/32"]
+    export:
+      two:
+        - match: {prefix: {contains: ["fd00:70::/32", 10.0.0.0/8]}, community: {contains: [no-export, "65010:2"]}}
+          actions: {community: {remove: ["65010:1"]}}
+        - {match: {prefix: {equals: [10.0.0.0/8]}}, actions: {prefix: drop}}
+  two: {asn: 65020, address: fd00:9::2}
+links: [[one, two]]
+"""
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_sessions_of_ipv6_carry_ipv6(runtime: str, tmp_path: Path) -> None:
+    """What a rule says of the other family is left out, and so is a rule that says nothing else."""
+    text = told(runtime, IPV6, "one")
+    assert "fd00:70::/32" in text
+    assert "10.0.0.0" not in text
+    (tmp_path / "conf").write_text(text)
+    if RUNTIMES[runtime].missing():
+        pytest.skip(RUNTIMES[runtime].missing())
+    assert RUNTIMES[runtime].check_configuration(tmp_path / "conf") == ""
+
+
 def test_bfd_has_the_links_intervals() -> None:
     assert " profile peer1\n  detect-multiplier 3\n  receive-interval 50\n" in told("frr", ROUTER % "multihop: true", "one")
     expected = "bfd { min rx interval 50 ms; min tx interval 50 ms; idle tx interval 50 ms; multiplier 3; };"

@@ -49,7 +49,8 @@ class Frr:
 
     def check_configuration(self, file: Path) -> str:
         """As vtysh reads it: `line 7: % Unknown command: …`."""
-        return words_of(("vtysh", "--config_dir", str(file.parent), "-C", "-f", str(file)))
+        said = words_of(("vtysh", "--config_dir", str(file.parent), "-C", "-f", str(file)))
+        return "\n".join(line for line in said.splitlines() if "vtysh.conf" not in line)  # a file that needn't be there
 
     def processes(self, job: Job) -> tuple[Process, ...]:
         """zebra first, for the others speak to it."""
@@ -186,6 +187,9 @@ def _in_family(job: Job, number: int, name: str, peer: PeerConfig) -> Iterator[s
         yield f"{neighbor} next-hop-self"
     if _overrides(job, name, peer):
         yield f"{neighbor} as-override"
+    actions = [action for stage in policy.export for step in steps_of(job, name, stage, inbound=False) for action in step.actions]
+    if any(_keeps_next_hop(job, name, key, value) for key, value in actions):
+        yield f"{neighbor} attribute-unchanged next-hop"
     if policy.allowas_in:
         yield f"{neighbor} allowas-in {policy.allowas_in}"
     if policy.max_prefixes is not None:
@@ -342,6 +346,8 @@ def _changes(job: Job, peer: str, step: Step, lists: _Lists) -> Iterator[str]:
                 yield f"set metric {value}"
             case "weight":
                 yield f"set weight {value}"
+            case "next_hop" if _keeps_next_hop(job, peer, key, value):
+                pass  # the neighbor's attribute-unchanged
             case "next_hop":
                 yield _next_hop(job.version(peer), value)
             case "path_substitute" if _is_override(job, job.config.peers[peer], value):
@@ -358,6 +364,11 @@ def _changes(job: Job, peer: str, step: Step, lists: _Lists) -> Iterator[str]:
         yield f"set community {_communities(added) or 'none'}{'' if cleared else ' additive'}"
     if dropped and not cleared:
         yield f"set comm-list {lists.name('bgp community-list standard', [_communities([each]) for each in dropped])} delete"
+
+
+def _keeps_next_hop(job: Job, peer: str, key: str, value: object) -> bool:
+    """FRR's route maps can't say so of IPv6."""
+    return key == "next_hop" and address_of(value) is None and job.version(peer) == 6
 
 
 def _next_hop(version: int, value: object) -> str:
