@@ -11,7 +11,8 @@ from pathlib import Path as File
 
 from dualhome import check as checks
 from dualhome import topology as files
-from dualhome.app.questions import Questions, Way, node_names
+from dualhome.app.live import LiveRun, UpOptions, down, networks, up
+from dualhome.app.questions import Questions, Way, hint, node_names
 from dualhome.app.run import Run
 from dualhome.check import Finding
 from dualhome.errors import Fault, NotSettled, RequestError, TopologyError
@@ -22,7 +23,7 @@ from dualhome.scenario import CheckResult
 from dualhome.scenario import run as run_scenario
 from dualhome.topology import Topology
 
-__all__ = ["Net", "Progress", "Questions", "Run", "Way", "load", "node_names", "parse"]
+__all__ = ["LiveRun", "Net", "Progress", "Questions", "Run", "UpOptions", "Way", "down", "hint", "load", "networks", "node_names", "parse"]
 
 Progress = Callable[[int, int, str], None]
 
@@ -68,6 +69,15 @@ class Net:
             if settle:
                 run.settle()
         return run
+
+    def up(self, name: str | None = None, options: UpOptions | None = None, progress: Progress | None = None) -> LiveRun:
+        """Bring it up on this machine, under its own name or another; `with` takes it down again at the end.
+
+        Raises:
+            RequestError: the name is taken.
+            SystemRefused: the machine lacks something, or refused; nothing is left then.
+        """
+        return up(self.topology, name, options, progress)
 
     def test(self, progress: Progress | None = None, seed: int = 0) -> list[CheckResult]:
         """Run the scenario of the file."""
