@@ -6,7 +6,7 @@ Begin at `Net`; what may be asked of a network that runs is in `questions`, what
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path as File
 
 from dualhome import check as checks
@@ -80,8 +80,17 @@ class Net:
         return up(self.topology, name, options, progress)
 
     def test(self, progress: Progress | None = None, seed: int = 0) -> list[CheckResult]:
-        """Run the scenario of the file."""
+        """Run the scenario of the file on virtual time."""
         return run_scenario(self.topology, lambda topology: Run(topology, self.plan, seed), progress)
+
+    def test_live(self, progress: Progress | None = None, name: str | None = None, options: UpOptions | None = None) -> list[CheckResult]:
+        """Run the scenario of the file on this machine, and take the network down again.
+
+        Raises:
+            SystemRefused: the machine lacks something; nothing is left.
+        """
+        with ExitStack() as ending:
+            return run_scenario(self.topology, lambda topology: ending.enter_context(up(topology, name, options)), progress)
 
     def check(self, simulate: bool = True) -> list[Finding]:
         """Findings about the design; those that need its routes too, if it may be simulated."""
