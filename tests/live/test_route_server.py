@@ -67,7 +67,7 @@ metrics: here
     assert faults(text) == [
         "rs.yaml:2:22: instance 'rs0': 'asn' is 0, wanted at least 1",
         "rs.yaml:3:15: 'behaves_like' is 'azzure', wanted one of azure, ideal (did you mean 'azure'?)",
-        "rs.yaml:5:28: peer 'nva1': 'address' is '10.0.1.300', wanted an address, as 10.1.2.4 or fd00::4",
+        "rs.yaml:5:27: peer 'nva1': 'address' is '10.0.1.300', wanted an address, as 10.1.2.4 or fd00::4",
         "rs.yaml:6:5: peer 'nva2': 'address' is missing",
         "rs.yaml:7:5: peer 'nva2': unknown key 'adress' (did you mean 'address'?)",
         "rs.yaml:9:10: peer 'nva2': 'ttl' is 300, wanted at most 255",
@@ -88,12 +88,12 @@ peers:
 metrics: 127.0.0.1:0
 """
     assert faults(text) == [
-        "rs.yaml:3:24: instance 'rs1': listens on 10.0.0.4 too, as instance 'rs0' does",
+        "rs.yaml:3:26: instance 'rs1': listens on 10.0.0.4 too, as instance 'rs0' does",
         "rs.yaml:4:5: instance 'rs2': 'router_id' is missing (only an IPv4 address in 'listen' can stand for it)",
-        "rs.yaml:6:83: peer 'nva1': no peer 'nva3' (did you mean 'nva2'?)",
+        "rs.yaml:6:82: peer 'nva1': no peer 'nva3' (did you mean 'nva1'?)",
         "rs.yaml:7:12: peer 'nva1': 'name' is 'nva1', as of peer 'nva1'",
         "rs.yaml:7:27: peer 'nva1': 'address' is '10.0.1.4', as of peer 'nva1'",
-        "rs.yaml:7:60: peer 'nva1': no instance 'rs9' (did you mean 'rs2'?)",
+        "rs.yaml:7:61: peer 'nva1': no instance 'rs9' (did you mean 'rs0'?)",
         "rs.yaml:8:71: peer 'nva2': 'ttl' is 5 without multihop (leave one of the two away)",
         "rs.yaml:8:74: peer 'nva2': 'keepalive_s' is not less than 'hold_s' (a third of it is usual)",
         "rs.yaml:9:10: 'metrics' is '127.0.0.1:0', wanted an address and a port, as 127.0.0.1:9179",
@@ -163,7 +163,7 @@ class Lab:
             self.nvas.start(name)
         rs = self.server.speakers["rs0"]
         await until(lambda: all(rs.session(name).state is State.ESTABLISHED for name in NVAS))
-        await until(lambda: rs.rib.statistics()["paths"] == 4 and len(rs.advertised("nva1")) == 3)
+        await until(lambda: rs.rib.statistics()["paths"] == 4 and len(rs.advertised("nva1")) == 2)
 
     def learned(self, name: str) -> list[str]:
         return [f"{Prefix(*r.prefix)} {r.as_path} {r.next_hop}" for r in self.nvas.speakers[name].learned("rs0")]
@@ -213,7 +213,7 @@ def test_a_changed_file_keeps_sessions_that_did_not_change_and_a_wrong_one_chang
         await until(lambda: rs.session("nva2").state is not State.ESTABLISHED)
         lab.path.write_text(FILE.replace("asn: 65001", "asn: none"))
         said = lab.server.reload()
-        assert said == [f"{lab.path}:7:48: peer 'nva1': 'asn' is 'none', wanted an autonomous system number"]
+        assert said == [f"{lab.path}:7:44: peer 'nva1': 'asn' is 'none', wanted an autonomous system number"]
         assert rs.session("nva1").up_since == first
         lab.path.write_text(FILE)
         assert lab.server.reload() == []
@@ -253,7 +253,7 @@ def test_metrics_and_control_tell_of_routes_and_sessions(tmp_path: Path) -> None
         routes = await ask(ask="routes", prefix="192.168.0.0/16")
         assert [(row["learned_from"], row["best"], row["multipath"]) for row in routes] == [("nva1", True, True), ("nva2", False, True)]
         assert [row["reason"] for row in await ask(ask="rejected", peer="nva1")] == ["own-prefix"]
-        assert len(await ask(ask="advertised", peer="nva1", instance="rs0")) == 3
+        assert len(await ask(ask="advertised", peer="nva1", instance="rs0")) == 2
         with pytest.raises(RequestError, match="no peer 'nva9'"):
             await ask(ask="learned", peer="nva9")
         with pytest.raises(RequestError, match="nothing is known of None"):
@@ -311,7 +311,7 @@ def test_the_process_says_ready_reloads_and_says_goodbye(tmp_path: Path) -> None
     assert said[-1] == "stopped"
     [refused] = [line for line in lines if line["event"] == "reload refused"]
     assert refused["level"] == "error"
-    assert f"{file}:1:1: unknown key 'nonsense'" in refused["faults"]
+    assert refused["faults"][0].startswith(f"{file}:1:1: unknown key 'nonsense' (possible: behaves_like, ")
 
 
 def test_check_and_the_unit(tmp_path: Path) -> None:
@@ -321,7 +321,7 @@ def test_check_and_the_unit(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, f"{file}: 1 instances, 2 peers: nothing is wrong\n"), done.stderr
     file.write_text(FILE.replace("asn: 65001", "asn: 0"))
     done = subprocess.run([*COMMAND, "--config", str(file), "--check"], capture_output=True, text=True, timeout=20)
-    assert (done.returncode, done.stderr) == (2, f"{file}:7:48: peer 'nva1': 'asn' is 0, wanted at least 1\n")
+    assert (done.returncode, done.stderr) == (2, f"{file}:7:44: peer 'nva1': 'asn' is 0, wanted at least 1\n")
     text = unit(file)
     assert "AmbientCapabilities=CAP_NET_BIND_SERVICE\n" in text
     assert f"route-server --config {file}\n" in text
