@@ -73,7 +73,7 @@ class LiveNetwork:
         self._timer: asyncio.TimerHandle | None = None
         self._turn = self._closing = False
         self._programmed = -1
-        self._listening: set[str] = set()
+        self._listening: dict[str, set[tuple[Address, str | None]]] = {}
         self.after_programming: list[Callable[[], None]] = []
 
     @property
@@ -111,10 +111,12 @@ class LiveNetwork:
 
     def _listen(self) -> None:
         for name in self.engine.plan.speakers:
-            if name in self.layout.nodes and not self.engine.foreign(name) and name not in self._listening:
-                self._listening.add(name)
-                for address, device in listeners(self._sides, name):
-                    self._transports.listen(name, self.nodes.handle(name), address, device=device)
+            if name in self.layout.nodes and not self.engine.foreign(name):
+                known = self._listening.setdefault(name, set())
+                for each in dict.fromkeys(listeners(self._sides, name)):
+                    if each not in known:
+                        known.add(each)
+                        self._transports.listen(name, self.nodes.handle(name), each[0], device=each[1])
 
     async def close(self) -> None:
         """The speakers say goodbye, programs end; nothing is removed."""
@@ -145,10 +147,13 @@ class LiveNetwork:
     def change(self, plan: Plan) -> None:
         """The network is another from now on: what is new is made first, what is gone goes last."""
         layout = lay_out(plan.network)
-        for name in self.nodes.leave(layout):
+        gone, lost = self.nodes.leave(layout)
+        for name in gone:
             self._transports.deafen(name)
-            self._listening.discard(name)
+            self._listening.pop(name, None)
             self._routes.pop(name, None)
+        for name, device in lost:
+            self._routes[name].forget_device(device)
         self.layout = layout
         self.foreign.change(plan.network)
         self._give(events.Change(plan))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from dualhome import _core
@@ -93,17 +94,24 @@ class Nodes:
         """The port of an interface."""
         return self._numbers.port(port_name(node, interface))
 
-    def leave(self, layout: Layout) -> list[str]:
-        """Remove what the layout has no more, or has otherwise: whole nodes, or single interfaces; the nodes that are gone."""
+    def leave(self, layout: Layout) -> tuple[list[str], list[tuple[str, str]]]:
+        """Remove what the layout has no more, or has otherwise: whole nodes, or single interfaces; the nodes that are gone, and node and device."""
         gone = [name for name, node in self._there.items() if _made_anew(node, layout.nodes.get(name))]
+        lost = [
+            (name, each)
+            for name, node in self._there.items()
+            for each in node.interfaces
+            if name in gone or each not in layout.nodes[name].interfaces
+        ]
+        self.fabric.links_delete([self.number(name, each) for name, each in lost])
         for name in gone:
-            self._delete_links(name, self._there[name].interfaces)
             del self._handles[name], self._there[name]
         _core.namespaces_delete([str(self._place.namespace(name)) for name in gone])
-        for name, node in self._there.items():
-            wanted = layout.nodes[name].interfaces
-            self._delete_links(name, [each for each in node.interfaces if each not in wanted])
-        return gone
+        for name, each in lost:
+            if name in self._there:
+                node = self._there[name]
+                self._there[name] = replace(node, interfaces=tuple(i for i in node.interfaces if i != each))
+        return gone, [(name, each.device) for name, each in lost if name not in gone]
 
     def enter(self, layout: Layout, progress: Progress) -> list[int]:
         """Make what the layout has and isn't there; the numbers of new ports."""
@@ -167,10 +175,6 @@ class Nodes:
             raise SystemRefused(f"{error.filename} is not installed (Debian: apt-get install util-linux iproute2 nftables)") from error
         if done.returncode:
             raise SystemRefused(f"{node}: {' '.join(command)}: {done.stderr.strip()}")
-
-    def _delete_links(self, node: str, interfaces: Iterable[Interface]) -> None:
-        for each in interfaces:
-            self.fabric.link_delete(f"p{self.number(node, each)}")
 
     @staticmethod
     def _refusing(what: str, do: Callable[[], object]) -> None:
