@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -163,7 +164,7 @@ class Lab:
             self.nvas.start(name)
         rs = self.server.speakers["rs0"]
         await until(lambda: all(rs.session(name).state is State.ESTABLISHED for name in NVAS))
-        await until(lambda: rs.rib.statistics()["paths"] == 4 and len(rs.advertised("nva1")) == 2)
+        await until(lambda: rs.rib.statistics()["paths"] >= 4 and len(rs.advertised("nva1")) >= 2)
 
     def learned(self, name: str) -> list[str]:
         return [f"{Prefix(*r.prefix)} {r.as_path} {r.next_hop}" for r in self.nvas.speakers[name].learned("rs0")]
@@ -198,6 +199,57 @@ def test_routes_pass_between_nvas_as_azure_does_it(tmp_path: Path) -> None:
         assert [r.reason for r in lab.server.speakers["rs0"].rejected("nva1")] == ["own-prefix"]
 
     run(tmp_path, test)
+
+
+@pytest.mark.live
+def test_an_ideal_one_is_not_seen_in_paths_and_next_hops(tmp_path: Path) -> None:
+    """RFC 7947 section 2.2: what a client is told is what another client said."""
+
+    async def test(lab: Lab) -> None:
+        await until(lambda: len(lab.learned("nva2")) == 3)
+        assert lab.learned("nva2") == [
+            "10.0.0.0/16 65515 127.0.0.31",
+            "10.0.7.0/24 65001 127.0.0.32",
+            "192.168.0.0/16 65001 127.0.0.32",
+        ]
+
+    run(tmp_path, test, FILE.replace("azure", "ideal"))
+
+
+@pytest.mark.live
+@pytest.mark.skipif(not shutil.which("bird"), reason="BIRD is not installed (apt-get install bird2)")
+def test_bird_learns_from_it_and_is_learned_from(tmp_path: Path) -> None:
+    bird = tmp_path / "bird.conf"
+    bird.write_text("""\
+router id 127.0.0.34;
+protocol device {}
+protocol static { ipv4; route 198.51.100.0/24 blackhole; }
+protocol bgp upstream {
+  local 127.0.0.34 port 17900 as 65003;
+  neighbor 127.0.0.31 port 17900 as 65515;
+  multihop; strict bind yes; connect delay time 1; connect retry time 1;
+  ipv4 { import all; export all; next hop address 192.0.2.2; };
+}
+""")
+    text = FILE + "  - {name: bird, address: 127.0.0.34, asn: 65003}\n"
+
+    async def test(lab: Lab) -> None:
+        ctl = str(tmp_path / "ctl")
+        process = subprocess.Popen(["bird", "-f", "-c", str(bird), "-s", ctl, "-P", str(tmp_path / "pid")], stderr=subprocess.DEVNULL)
+        try:
+            await until(lambda: any("198.51.100.0/24 65515 65003" in line for line in lab.learned("nva1")), 30)
+            shown = await asyncio.to_thread(
+                subprocess.run, ["birdc", "-s", ctl, "show", "route", "protocol", "upstream", "all"], capture_output=True, text=True
+            )
+            assert "172.16.0.0/12" in shown.stdout
+            assert "BGP.as_path: 65515 65002" in shown.stdout
+            assert "BGP.community: (65517,65517)" in shown.stdout
+        finally:
+            process.terminate()
+            await asyncio.to_thread(process.wait)
+        await until(lambda: lab.server.speakers["rs0"].session("bird").state is not State.ESTABLISHED)
+
+    run(tmp_path, test, text)
 
 
 @pytest.mark.live
