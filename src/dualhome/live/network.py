@@ -20,7 +20,7 @@ from dualhome.fabric.desired import desired
 from dualhome.fabric.difference import difference
 from dualhome.fabric.kernel import Kernel
 from dualhome.fabric.numbers import Numbers
-from dualhome.fabric.state import Reason
+from dualhome.fabric.state import Reason, State
 from dualhome.live.clock import Clock
 from dualhome.live.endpoints import Side, listeners, sides
 from dualhome.live.foreign import Foreign
@@ -64,6 +64,7 @@ class LiveNetwork:
         self.probes.where = lambda: (self.engine.network, self.layout)
         self.engine = Engine(plan, options.seed, self.foreign)
         self.installed = Installed()
+        self._wanted: State | None = None
         self.fabric: Kernel
         self._transports = Transports(self._give, self._endpoint, self._who, lambda *_: self._soon())
         self.foreign.writable_by(self._transports.writable)
@@ -91,14 +92,14 @@ class LiveNetwork:
         """
         self.nodes.begin()
         self.fabric = Kernel.create(self.nodes.fabric, str(self.place.pins))
-        self._enter(progress)
+        self._enter(self.engine.plan, progress)
 
-    def _enter(self, progress: Progress) -> None:
+    def _enter(self, plan: Plan, progress: Progress) -> None:
         self.fabric.attach(self.nodes.enter(self.layout, progress))
         for name, node in self.layout.nodes.items():
             if name not in self._routes:
                 self._routes[name] = Routes(name, self.nodes.handle(name), node.role == "internet")
-        self._sides = sides(self.engine.plan, self.layout)
+        self._sides = sides(plan, self.layout)
         self._ports = ports_of(self.layout, self.numbers)
 
     def start(self, progress: Progress) -> None:
@@ -147,20 +148,25 @@ class LiveNetwork:
     def change(self, plan: Plan) -> None:
         """The network is another from now on: what is new is made first, what is gone goes last."""
         layout = lay_out(plan.network)
-        gone, lost = self.nodes.leave(layout)
+        self._leave(layout, remade=True)
+        self.layout = layout
+        self.foreign.change(plan.network)
+        self._enter(plan, lambda *_: None)
+        self._give(events.Change(plan))
+        self._listen()
+        self.foreign.start(plan, layout, lambda *_: None)
+        self._end_turn()
+        self._leave(layout, remade=False)
+
+    def _leave(self, layout: Layout, *, remade: bool) -> None:
+        gone, lost = self.nodes.leave(layout, remade)
         for name in gone:
+            self._perform([events.Vanish(name)])
             self._transports.deafen(name)
             self._listening.pop(name, None)
             self._routes.pop(name, None)
         for name, device in lost:
             self._routes[name].forget_device(device)
-        self.layout = layout
-        self.foreign.change(plan.network)
-        self._give(events.Change(plan))
-        self._enter(lambda *_: None)
-        self._listen()
-        self.foreign.start(plan, layout, lambda *_: None)
-        self._end_turn()
 
     def _give(self, event: events.Event) -> None:
         self._perform(self.engine.handle(event, self.now))
@@ -202,11 +208,12 @@ class LiveNetwork:
         if version == self._programmed:
             return
         self._programmed = version
-        wanted = desired(self.engine, self.engine.plan, self.numbers, self._ports, self.engine.fails, self.engine.fails_between)
+        engine = self.engine
+        wanted = desired(engine, engine.plan, self.numbers, self._ports, engine.fails, engine.fails_between, self._wanted)
         batches = difference(self.installed, wanted)
-        if batches:
-            self.fabric.apply(batches)
-            self.installed.take(batches, wanted)
+        self.fabric.apply(batches)
+        self.installed.take(batches, wanted)
+        self._wanted = wanted
         for name, node in self.layout.nodes.items():
             if not self.engine.foreign(name):
                 self._routes[name].write(wanted_routes(self.engine, node))

@@ -35,6 +35,7 @@ COMMON: Final = (
     ("net/ipv4/fib_multipath_hash_policy", "1"),
     ("net/ipv4/icmp_ratelimit", "0"),
     ("net/ipv4/icmp_msgs_per_sec", "100000"),
+    ("net/ipv4/icmp_msgs_burst", "10000"),
     ("net/ipv6/conf/default/accept_dad", "0"),
     ("net/ipv6/conf/default/accept_ra", "0"),
     ("net/ipv6/conf/default/addr_gen_mode", "1"),
@@ -94,15 +95,20 @@ class Nodes:
         """The port of an interface."""
         return self._numbers.port(port_name(node, interface))
 
-    def leave(self, layout: Layout) -> tuple[list[str], list[tuple[str, str]]]:
-        """Remove what the layout has no more, or has otherwise: whole nodes, or single interfaces; the nodes that are gone, and node and device."""
-        gone = [name for name, node in self._there.items() if _made_anew(node, layout.nodes.get(name))]
-        lost = [
-            (name, each)
-            for name, node in self._there.items()
-            for each in node.interfaces
-            if name in gone or each not in layout.nodes[name].interfaces
-        ]
+    def leave(self, layout: Layout, remade: bool) -> tuple[list[str], list[tuple[str, str]]]:
+        """Remove what stands in the way of the layout (`remade`: it has the same names otherwise), or all that it has no more.
+
+        The nodes that are gone, and for the others the devices, by node.
+        """
+        there = self._there.items()
+        gone = [name for name, node in there if (_made_anew(node, layout.nodes[name]) if name in layout.nodes else not remade)]
+        lost = []
+        for name, node in there:
+            wanted = layout.nodes[name].interfaces if name in layout.nodes else ()
+            names = {each.device for each in wanted}
+            for each in node.interfaces:
+                if name in gone or (name in layout.nodes and each not in wanted and (not remade or each.device in names)):
+                    lost.append((name, each))
         self.fabric.links_delete([self.number(name, each) for name, each in lost])
         for name in gone:
             del self._handles[name], self._there[name]
@@ -131,7 +137,18 @@ class Nodes:
             self._plug(ends[start : start + AT_ONCE])
         for node in fresh:
             self._finish(node)
-        self._there = dict(layout.nodes)
+        for name, node in layout.nodes.items():
+            if name in self._there and ruleset(node) != ruleset(self._there[name]):
+                self._filter(node)
+        stay = {name: node for name, node in self._there.items() if name not in layout.nodes}
+        left = {
+            name: tuple(i for i in node.interfaces if i not in layout.nodes[name].interfaces)
+            for name, node in self._there.items()
+            if name not in stay
+        }
+        self._there = stay | {
+            name: replace(node, interfaces=(*node.interfaces, *left.get(name, ()))) for name, node in layout.nodes.items()
+        }
         return [self.number(node.name, interface) for node, interface in ends]
 
     # --- inside -------------------------------------------------------------------------------------------------------
@@ -140,8 +157,7 @@ class Nodes:
         path = str(self._place.namespace(node.name))
         self._refusing(f"the namespace of {node.name}", lambda: _core.namespace_create(path))
         handle = self._handles[node.name] = _core.Namespace(path)
-        stateful = node.router is not None and node.router.stateful
-        handle.sysctl([*COMMON, *(FORWARDS if node.forwards else ()), *(STATEFUL if stateful else ())])
+        handle.sysctl([*COMMON, *(FORWARDS if node.forwards else ())])
         handle.link_up("lo")
         handle.addresses([("lo", f"{address}/{WIDTH[address.version]}") for address in node.addresses])
 
@@ -163,8 +179,14 @@ class Nodes:
         if node.role == "internet":
             for words in EVERY_ADDRESS:
                 self._run(node.name, ["ip", *words])
-        if text := ruleset(node):
-            self._run(node.name, ["nft", "-f", "-"], text)
+        if ruleset(node):
+            self._filter(node)
+
+    def _filter(self, node: Node) -> None:
+        """Its rules of nftables, in one transaction; connections go on."""
+        if node.router is not None and node.router.stateful:
+            self._handles[node.name].sysctl(list(STATEFUL))
+        self._run(node.name, ["nft", "-f", "-"], "flush ruleset\n" + ruleset(node))
 
     def _run(self, node: str, command: list[str], text: str = "") -> None:
         """A program inside a node's namespace."""
@@ -184,11 +206,9 @@ class Nodes:
             raise SystemRefused(f"{what} can't be made: {error}") from error
 
 
-def _made_anew(node: Node, wanted: Node | None) -> bool:
-    """Whether a node that is there must go: it isn't wanted, or is another kind of node, or has other addresses of its own."""
-    if wanted is None:
-        return True
-    return (node.role, node.addresses, node.forwards, ruleset(node)) != (wanted.role, wanted.addresses, wanted.forwards, ruleset(wanted))
+def _made_anew(node: Node, wanted: Node) -> bool:
+    """Whether a node that is there is another kind of node, or has other addresses of its own, so that it can't become the wanted one."""
+    return (node.role, node.addresses, node.forwards) != (wanted.role, wanted.addresses, wanted.forwards)
 
 
 def _own_mac(number: int) -> bytes:

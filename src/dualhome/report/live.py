@@ -25,7 +25,7 @@ def summary(status: Mapping[str, Any], settled_s: float | None) -> RenderableTyp
         f"  is up, {settled}: {len(up)} of {len(views)} BGP sessions, {status['nodes']} nodes, {status['ports']} ports, {status['routes']} routes in the fabric",
     )
     down = [each for each in views if each.state != "Established"]
-    return Group(line, *([Text(), tables.sessions(down[:MOST_DOWN])] if down else []))
+    return Group(line, Text(), tables.sessions(down[:MOST_DOWN])) if down else line
 
 
 def shown(status: Mapping[str, Any]) -> RenderableType:
