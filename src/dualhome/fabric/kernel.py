@@ -52,7 +52,7 @@ BIG: Final = struct.Struct(">I")
 class Kernel:
     """A backend in the kernel. The names of ports are not there: they are kept here, and asked for anew after a restart."""
 
-    def __init__(self, maps: _core.Fabric, namespace: _core.Namespace) -> None:
+    def __init__(self, maps: _core.Fabric, namespace: _core.Namespace | None) -> None:
         self._maps, self._namespace = maps, namespace
         self._names: dict[int, str] = {}
         self._sources: dict[int, tuple[Address, ...]] = {}
@@ -90,8 +90,8 @@ class Kernel:
             _refuse(error)
 
     @classmethod
-    def open(cls, namespace: _core.Namespace, pins: str) -> Kernel:
-        """The one that is pinned there, with all that it holds.
+    def open(cls, namespace: _core.Namespace | None, pins: str) -> Kernel:
+        """The one that is pinned there, with all that it holds. Without its namespace no port can be attached.
 
         Raises:
             SystemRefused: there is none, or a privilege is missing.
@@ -103,6 +103,7 @@ class Kernel:
 
     def attach(self, ports: Sequence[int]) -> None:
         """Judge what comes in at these interfaces of the fabric's namespace from now on."""
+        assert self._namespace is not None, "it was opened without its namespace"
         try:
             self._maps.attach(self._namespace, list(ports))
         except OSError as error:

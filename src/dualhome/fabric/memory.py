@@ -35,6 +35,10 @@ class Memory:
             symmetric=held.symmetric,
         )
 
+    def groups(self) -> dict[int, Group]:
+        """The groups alone, by id."""
+        return dict(self._held.groups)
+
     def apply(self, batches: Iterable[Batch]) -> None:
         """Do these."""
         self._held.take(batches)

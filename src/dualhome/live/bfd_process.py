@@ -24,7 +24,8 @@ import signal
 from contextlib import suppress
 from typing import Final
 
-from dualhome.live.bfd_switch import NoSwitch, Switch
+from dualhome.fabric.kernel import Kernel
+from dualhome.live.bfd_switch import BackendGroups, GroupSwitch, NoSwitch, Switch
 from dualhome.live.bfd_worker import Worker
 
 PRIORITY: Final = 10
@@ -57,9 +58,7 @@ def main() -> None:
 
 def _switch(directory: str) -> Switch:
     """Over the fabric's groups; none without a directory."""
-    if directory:
-        raise SystemExit(f"--bpf {directory}: groups in the kernel are not supported yet")
-    return NoSwitch()
+    return GroupSwitch(BackendGroups(Kernel.open(None, directory))) if directory else NoSwitch()
 
 
 if __name__ == "__main__":

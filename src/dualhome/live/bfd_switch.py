@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from dualhome.fabric.backend import Backend, Batch
+from dualhome.fabric.backend import Batch
 from dualhome.fabric.state import Group, NextHops
 
 
@@ -51,15 +51,27 @@ class Groups(Protocol):
         ...
 
 
+class HasGroups(Protocol):
+    """A backend, as far as groups go."""
+
+    def groups(self) -> Mapping[int, Group]:
+        """All of them, by id."""
+        ...
+
+    def apply(self, batches: Iterable[Batch]) -> None:
+        """Do these."""
+        ...
+
+
 class BackendGroups:
     """The groups of a backend."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: HasGroups) -> None:
         self._backend = backend
 
     def read(self) -> Mapping[int, Group]:
-        """All of them; reads all that the backend has, for want of less."""
-        return self._backend.read().groups
+        """All of them."""
+        return self._backend.groups()
 
     def write(self, groups: Mapping[int, Group]) -> None:
         """In one batch."""

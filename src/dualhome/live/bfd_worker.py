@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dualhome.bfd.demux import Sessions
-from dualhome.bfd.packet import Discarded, decode
+from dualhome.bfd.packet import Discarded, State, decode
 from dualhome.bfd.session import Action, Configure, Disable, Down, Enable, Received, Send, Session, Transition, Up
 from dualhome.errors import DualhomeError
 from dualhome.live.bfd_sockets import Path, open_listener, open_sender, receive, send
@@ -114,7 +114,7 @@ class Worker:
         for action in actions:
             match action:
                 case Down(failed=failed):
-                    if failed and watched.port:
+                    if failed and watched.port and not self._reached(watched.port):
                         self._switching(watched, self._switch.lose)
                 case Up():
                     if watched.port:
@@ -125,6 +125,10 @@ class Worker:
                     self._output.append(line(watched.id, action, failed, now))
                 case Discarded():
                     pass
+
+    def _reached(self, port: int) -> bool:
+        """Whether another session to this port is up: then it is the near end that is cut off, and others still use the port."""
+        return any(each.port == port and each.session.state is State.UP for each in self._watched.values())
 
     def _switching(self, watched: Watched, change: Callable[[int], None]) -> None:
         try:

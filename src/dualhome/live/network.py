@@ -21,6 +21,7 @@ from dualhome.fabric.difference import difference
 from dualhome.fabric.kernel import Kernel
 from dualhome.fabric.numbers import Numbers
 from dualhome.fabric.state import Reason, State
+from dualhome.live.bfd import Bfd, wanted_sessions
 from dualhome.live.clock import Clock
 from dualhome.live.endpoints import Side, listeners, sides
 from dualhome.live.foreign import Foreign
@@ -60,6 +61,7 @@ class LiveNetwork:
         self.numbers = Numbers()
         self.nodes = Nodes(place, self.numbers)
         self.foreign = Foreign(plan.network, place, self.nodes)
+        self.bfd = Bfd(place, lambda a, b: self._give(events.Undetected(a, b)))
         self.probes = Probes(place)
         self.probes.where = lambda: (self.engine.network, self.layout)
         self.engine = Engine(plan, options.seed, self.foreign)
@@ -130,6 +132,7 @@ class LiveNetwork:
             await asyncio.sleep(LOOK_S)
         self._transports.close()
         self.probes.close()
+        self.bfd.close()
         self.foreign.stop()
 
     # --- what happens -------------------------------------------------------------------------------------------------
@@ -214,11 +217,19 @@ class LiveNetwork:
         self.fabric.apply(batches)
         self.installed.take(batches, wanted)
         self._wanted = wanted
+        self._follow_bfd()
         for name, node in self.layout.nodes.items():
             if not self.engine.foreign(name):
                 self._routes[name].write(wanted_routes(self.engine, node))
         for call in self.after_programming:
             call()
+
+    def _follow_bfd(self) -> None:
+        """Sessions of crashed nodes are gone without a word; groups are by now as they shall be."""
+        engine = self.engine
+        numbers = {name: port.number for name, port in self._ports.nics.items()}
+        lives = lambda name: not engine.foreign(name) and "crash" not in engine.fails(name)  # noqa: E731
+        self.bfd.follow(wanted_sessions(engine.plan, self.layout, self._sides, numbers, self.place, lives))
 
     # --- transports ---------------------------------------------------------------------------------------------------
 
