@@ -30,6 +30,9 @@ pub struct Fabric {
 impl Fabric {
     /// Load the compiled object, with so many entries in each map, and pin all of it in a directory of a bpffs.
     pub fn create(object: &[u8], entries: &[(String, u32)], pins: &Path) -> Result<Self> {
+        if !maps::can_pin(pins)? {
+            return Err(Error::invalid(format_args!("{} is no file system for eBPF (mount -t bpf)", pins.display())));
+        }
         let mut loader = EbpfLoader::new();
         loader.verifier_log_level(VerifierLogLevel::STATS);
         for (name, count) in entries {

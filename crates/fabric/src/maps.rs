@@ -243,6 +243,16 @@ impl Map {
     }
 }
 
+/// Whether a directory is one of a bpffs.
+pub fn can_pin(directory: &Path) -> Result<bool> {
+    let text = CString::new(directory.as_os_str().as_bytes()).map_err(|_| Error::invalid("a path with a zero in it"))?;
+    let mut found = mem::MaybeUninit::<libc::statfs>::uninit();
+    if unsafe { libc::statfs(text.as_ptr(), found.as_mut_ptr()) } < 0 {
+        return Err(Error::last(directory.display()));
+    }
+    Ok(unsafe { found.assume_init() }.f_type == libc::BPF_FS_MAGIC)
+}
+
 /// A descriptor of what is pinned here.
 pub fn pinned(path: &Path) -> Result<OwnedFd> {
     let text = CString::new(path.as_os_str().as_bytes()).map_err(|_| Error::invalid("a path with a zero in it"))?;
