@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import shutil
@@ -53,6 +54,8 @@ class Lab:
 
     def __init__(self, path: Path, sizes: Mapping[str, int] = SMALL) -> None:
         self.path, self.pins, self.state = path, path / "bpf" / "fabric", State()
+        self.patience_s = PATIENCE_S
+        self.last = b""  # the frame that came out last
         self.guests: dict[int, Namespace] = {}
         self._sockets: dict[int, socket.socket] = {}
         for each in ("ns", "bpf"):
@@ -91,9 +94,9 @@ class Lab:
         guest = self.guests[number]
         guest.addresses([("eth0", f"{each}/{WIDTH[Address.parse(each).version]}") for each in addresses])
         guest.neighbors([("eth0", "169.254.0.1", GATEWAY_MAC), ("eth0", "fe80::1", GATEWAY_MAC)])
-        self.run(number, "ip route add default via 169.254.0.1 dev eth0 onlink")
+        self.run(number, "ip route replace default via 169.254.0.1 dev eth0 onlink")
         if any(":" in each for each in addresses):
-            self.run(number, "ip -6 route add default via fe80::1 dev eth0 onlink")
+            self.run(number, "ip -6 route replace default via fe80::1 dev eth0 onlink")
 
     def run(self, number: int, command: str) -> str:
         """What a command says inside a guest."""
@@ -119,7 +122,7 @@ class Lab:
         if reason not in (Reason.FORWARDED, Reason.ANSWERED):
             assert not self._arrived(sockets, 0), f"{reason.name}, but it came out"
             return Outcome(reason, length)
-        arrived = self._arrived(sockets, PATIENCE_S)
+        arrived = self._arrived(sockets, self.patience_s)
         assert len(arrived) == 1, f"{reason.name}, and came out {len(arrived)} times"
         ((target, found),) = arrived
         is_ip = found[12:14] in (b"\x08\0", b"\x86\xdd")
@@ -141,7 +144,7 @@ class Lab:
         return self._sockets[number]
 
     def _counted(self, number: int, before: Mapping[tuple[int, Reason], tuple[int, int]]) -> tuple[Reason, int]:
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + self.patience_s
         while time.monotonic() < deadline:
             for (port, reason), (packets, size) in self.kernel.counters().items():
                 known, known_size = before.get((port, reason), (0, 0))
@@ -159,7 +162,13 @@ class Lab:
             if not ready:
                 return found
             for number, each in sockets.items():
-                if each in ready:
+                if each not in ready:
+                    continue
+                try:
                     data, (_, _, kind, *_) = each.recvfrom(65535)
-                    if kind != OUTGOING:
-                        found.append((number, data))
+                except OSError as error:
+                    if error.errno != errno.ENETDOWN:  # said once, of an interface that went down
+                        raise
+                    continue
+                if kind != OUTGOING:
+                    found.append((number, data))

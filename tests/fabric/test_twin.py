@@ -82,7 +82,7 @@ def a_state(chance: Random) -> State:
         owners=owners,
         spaces={network: tuple(sorted({a_prefix(chance) for _ in range(3)})) for network in (1, 2)},
         balancers={1: tuple(sorted(chance.sample(PORTS, 3))), 2: ()},
-        controls={(chance.choice(PORTS), at): chance.choice((0, *PORTS)) for at in chance.sample(ADDRESSES, 8)},
+        controls={(port, at): chance.choice((0, 0, 0, *PORTS)) for port in PORTS for at in chance.sample(ADDRESSES, 6)},
         symmetric=chance.random() < 0.3,
     )
 
