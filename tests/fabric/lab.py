@@ -62,7 +62,7 @@ class Lab:
             (path / each).mkdir()
         subprocess.run(["mount", "-t", "bpf", "bpf", str(path / "bpf")], check=True)
         self.pins.mkdir()
-        self.namespace = self._namespace("fabric")
+        self.namespace = self.guest("fabric")
         self.namespace.sysctl([("net.ipv6.conf.default.disable_ipv6", "1")])
         self.kernel = Kernel.create(self.namespace, str(self.pins), sizes)
 
@@ -76,7 +76,7 @@ class Lab:
         """Ports with guests behind them; a silent guest says nothing by itself."""
         numbers = list(numbers)
         for number in numbers:
-            guest = self.guests[number] = self._namespace(f"guest{number}")
+            guest = self.guests[number] = self.guest(f"guest{number}")
             quiet = ("disable_ipv6", "1") if silent else ("accept_dad", "0")
             guest.sysctl([(f"net.ipv6.conf.default.{quiet[0]}", quiet[1]), ("net.ipv4.ping_group_range", "0 0")])
             guest.link_up("lo")
@@ -97,6 +97,11 @@ class Lab:
         self.run(number, "ip route replace default via 169.254.0.1 dev eth0 onlink")
         if any(":" in each for each in addresses):
             self.run(number, "ip -6 route replace default via fe80::1 dev eth0 onlink")
+
+    def guest(self, name: str) -> Namespace:
+        """One more namespace."""
+        namespace_create(self.path / "ns" / name)
+        return Namespace(self.path / "ns" / name)
 
     def run(self, number: int, command: str) -> str:
         """What a command says inside a guest."""
@@ -130,10 +135,6 @@ class Lab:
         return Outcome(reason, length, target, wire.decode(found) if is_ip else None)
 
     # --- inside -------------------------------------------------------------------------------------------------------
-
-    def _namespace(self, name: str) -> Namespace:
-        namespace_create(self.path / "ns" / name)
-        return Namespace(self.path / "ns" / name)
 
     def _raw(self, number: int) -> socket.socket:
         if number not in self._sockets:

@@ -339,7 +339,7 @@ def test_a_full_map_and_a_wrong_directory_are_told_in_a_sentence(tmp_path: Path)
 def test_hundreds_of_ports_are_attached_in_a_second_and_again_without_harm(tmp_path: Path) -> None:
     lab = Lab(tmp_path, {**SMALL, "ports": 1024})
     try:
-        guest = lab.guests[0] = lab._namespace("all")
+        guest = lab.guests[0] = lab.guest("all")
         numbers = list(range(16, 216))
         lab.namespace.veths([(f"p{n}", n, mac_of(n), f"eth{n}", guest, mac_of(n), 0) for n in numbers])
         began = time.monotonic()
