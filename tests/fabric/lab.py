@@ -120,7 +120,7 @@ class Lab:
 
     def send_bytes(self, number: int, data: bytes) -> Outcome:
         """The same for any frame; `seen` is only there for IP."""
-        sockets = {n: self._raw(n) for n in self.guests}
+        sockets = {n: self.raw(n) for n in self.guests}
         before = self.kernel.counters()
         sockets[number].send(data)
         reason, length = self._counted(number, before)
@@ -136,7 +136,8 @@ class Lab:
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
-    def _raw(self, number: int) -> socket.socket:
+    def raw(self, number: int) -> socket.socket:
+        """All frames at a guest's interface."""
         if number not in self._sockets:
             made = socket.socket(fileno=self.guests[number].socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ALL_PROTOCOLS)))
             made.setblocking(False)

@@ -144,9 +144,11 @@ def test_tcp_and_udp_cross_the_internets_translation_with_their_checksums_left_t
                 assert len(file.read()) == 200_000
     with alive.socket(INTERNET, socket.AF_INET, socket.SOCK_DGRAM) as server, alive.socket(VM, socket.AF_INET, socket.SOCK_DGRAM) as client:
         server.bind(("8.8.8.8", 53))
+        frames = alive.raw(INTERNET)
         client.sendto(b"question", ("8.8.8.8", 53))
         asked, whence = server.recvfrom(100)
         server.sendto(b"answer", whence)
+        assert wire.left_to_hardware(frames.recv(2000))
         assert (asked, whence[0], client.recv(100)) == (b"question", "198.18.0.16", b"answer")
 
 

@@ -53,6 +53,13 @@ def decode(data: bytes) -> Seen:
     return Seen(data[:6], data[6:12], source, destination, ttl, sound, payload)
 
 
+def left_to_hardware(data: bytes) -> bool:
+    """Whether the checksum of a UDP packet over IPv4 is that of its pseudo header alone, which the interface that sends it is to complete."""
+    seen = decode(data)
+    (found,) = struct.unpack_from(">H", seen.payload, 6)
+    return found == ~summed(_pseudo(seen.source, seen.destination, UDP, seen.payload)) & 0xFFFF
+
+
 def arp_request(asked: str, sender: str) -> bytes:
     """Who has this address?"""
     return _arp(1, OWN_MAC, sender, bytes(6), asked, bytes.fromhex("ffffffffffff"))
