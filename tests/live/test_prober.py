@@ -24,6 +24,8 @@ pytestmark = [
 
 TAG = uuid4().hex[:6]
 A, B, C = (f"dhp-{TAG}-{name}" for name in "abc")
+LINKS = ((A, "right", B, "left"), (B, "left", A, "right"), (B, "right", C, "left"), (C, "left", B, "right"))  # both ways
+NEXT = (("10.9.1.2", "fd09:1::2"), ("10.9.1.1", "fd09:1::1"), ("10.9.2.2", "fd09:2::2"), ("10.9.2.1", "fd09:2::1"))
 ENDS = {4: ("10.9.1.1", "10.9.2.2"), 6: ("fd09:1::1", "fd09:2::2")}
 
 
@@ -42,6 +44,24 @@ def join(one: str, device: str, other: str, far: str) -> None:
         ip("-n", namespace, "link", "set", name, "up")
 
 
+def mac(number: int) -> str:
+    """Of the far end of a link."""
+    return f"02:00:00:00:00:0{number}"
+
+
+def introduce(number: int) -> None:
+    """The near end of a link knows the far one: nobody asks, for a question that is lost would be asked again a second later."""
+    name, device, *_ = LINKS[number]
+    for address in NEXT[number]:
+        ip("-n", name, "neighbor", "replace", address, "lladdr", mac(number), "dev", device, "nud", "permanent")
+
+
+def route(name: str) -> None:
+    """From an end to everywhere."""
+    for four_or_six, router in zip(("-4", "-6"), NEXT[0] if name == A else NEXT[3], strict=True):
+        ip("-n", name, four_or_six, "route", "replace", "default", "via", router)
+
+
 def nft(namespace: str, rules: str) -> None:
     subprocess.run(["ip", "netns", "exec", namespace, "nft", "-f", "-"], input=rules, text=True, check=True)
 
@@ -54,7 +74,7 @@ def row() -> Iterator[None]:
             ip("netns", "add", name)
             ip("-n", name, "link", "set", "lo", "up")
             settle(name, "net.ipv4.ip_forward=1", "net.ipv4.icmp_ratelimit=0", "net.ipv6.conf.default.accept_dad=0")
-            settle(name, "net.ipv6.conf.all.forwarding=1", "net.ipv6.icmp.ratelimit=0")
+            settle(name, "net.ipv6.conf.all.forwarding=1", "net.ipv6.icmp.ratelimit=0", "net.ipv6.conf.all.keep_addr_on_down=1")
         join(A, "right", B, "left")
         join(B, "right", C, "left")
         for name, device, four, six in (
@@ -65,9 +85,12 @@ def row() -> Iterator[None]:
         ):
             ip("-n", name, "address", "add", four, "dev", device)
             ip("-n", name, "address", "add", six, "dev", device, "nodad")
-        for name, four, six in ((A, "10.9.1.2", "fd09:1::2"), (C, "10.9.2.1", "fd09:2::1")):
-            ip("-n", name, "route", "add", "default", "via", four)
-            ip("-n", name, "-6", "route", "add", "default", "via", six)
+        for number, (_, _, far, device) in enumerate(LINKS):
+            ip("-n", far, "link", "set", device, "address", mac(number))
+        for number in range(len(LINKS)):
+            introduce(number)
+        route(A)
+        route(C)
         yield
     finally:
         for name in (A, B, C):
@@ -119,12 +142,14 @@ def test_a_network_that_is_whole_loses_nothing(prober: Prober, version: int) -> 
 
 def test_a_link_that_is_down_for_half_a_second_is_a_gap_of_half_a_second(prober: Prober) -> None:
     begin(prober)
-    ip("-n", B, "link", "set", "left", "down")
+    ip("-n", A, "link", "set", "right", "down")
     start = time.monotonic()
     time.sleep(0.45)
     assert prober.read("s")["open"] == 8
     time.sleep(max(0.0, start + 0.5 - time.monotonic()))
-    ip("-n", B, "link", "set", "left", "up")
+    ip("-n", A, "link", "set", "right", "up")
+    introduce(0)
+    route(A)
     down_ms = (time.monotonic() - start) * 1000
     reading = until(lambda: prober.read("s"), lambda reading: not reading["open"])
     assert reading["longest_gap_ms"] == pytest.approx(down_ms, abs=20)
@@ -166,7 +191,7 @@ def test_a_trace_shows_the_node_in_the_middle(prober: Prober, version: int, rece
         begin(prober, version=version)
     start = time.monotonic()
     paths = prober.trace(source=end(A, source), destination=destination, flows=4, timeout_ms=5000)
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 2, paths
     middle = {4: "10.9.1.2", 6: "fd09:1::2"}[version]
     assert paths == [{"hops": [middle, destination], "reached": True, "flow": flow} for flow in range(4)]
     if received:
@@ -174,7 +199,7 @@ def test_a_trace_shows_the_node_in_the_middle(prober: Prober, version: int, rece
 
 
 def test_a_trace_that_ends_nowhere_says_how_far_it_came(prober: Prober) -> None:
-    nft(B, "table ip t { chain c { type filter hook forward priority 0; udp dport 40007 ip ttl > 1 drop; }; }")
+    nft(B, "table ip t { chain c { type filter hook forward priority 0; udp dport 40007 drop; }; }")
     try:
         [path] = prober.trace(source=end(A, "10.9.1.1"), destination="10.9.2.2", flows=1, timeout_ms=200)
     finally:

@@ -58,7 +58,8 @@ impl Fabric {
         let mut maps = BTreeMap::new();
         for entry in fs::read_dir(pins).map_err(|e| Error::of(&e, pins.display()))? {
             let name = entry.map_err(|e| Error::of(&e, pins.display()))?.file_name().to_string_lossy().into_owned();
-            if name != PROGRAM {
+            if name != PROGRAM && !name.contains('.') {
+                // the kernel's own files there have a dot
                 maps.insert(name.clone(), Map::open(&name, &pins.join(&name))?);
             }
         }

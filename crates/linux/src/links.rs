@@ -12,6 +12,8 @@ use crate::namespace::Namespace;
 use crate::socket::{Requests, Socket, interface_name};
 
 const VETH_INFO_PEER: u16 = 1;
+/// A group of links that are to be deleted.
+const DYING: u32 = 0x6468_0001;
 const TUNSETPERSIST: u64 = 0x4004_54cb;
 const TUNSETIFF: u64 = 0x4004_54ca;
 const TUNSETIFINDEX: u64 = 0x4004_54da;
@@ -146,17 +148,34 @@ pub fn set(socket: &mut Socket, device: &Device, up: bool, mac: &[u8]) -> Result
     first_failure(&requests.finish()?, |_| format!("link {device} {}", if up { "up" } else { "down" }))
 }
 
-/// Delete links in a batch; what was refused, by index.
+/// Delete links; what was refused, by index.
+///
+/// Alone, each would wait 20 ms until nobody looks at it; so they are given a group, and the group is deleted at once.
 pub fn delete(socket: &mut Socket, devices: &[Device]) -> Result<Vec<Failure>> {
     let numbers: Vec<_> = devices.iter().map(|d| d.number(socket)).collect();
     let mut requests = Requests::new(socket);
     for number in numbers {
         match number {
-            Ok(number) => requests.push(RTM_DELLINK, 0, &link_header(number, false), |_| ())?,
+            Ok(number) => requests.push(RTM_NEWLINK, 0, &link_header(number, false), |b| b.number(libc::IFLA_GROUP, DYING))?,
             Err(error) => requests.refuse(&error),
         }
     }
-    requests.finish()
+    let mut failures = requests.finish()?;
+    if failures.len() < devices.len() {
+        let mut requests = Requests::new(socket);
+        requests.push(RTM_DELLINK, 0, &link_header(0, false), |b| b.number(libc::IFLA_GROUP, DYING))?;
+        let refused = requests.finish()?;
+        let failed: FxHashSet<usize> = failures.iter().map(|f| f.index).collect();
+        let marked = (0..devices.len()).filter(|index| !failed.contains(index));
+        failures.extend(
+            refused
+                .first()
+                .into_iter()
+                .flat_map(|f| marked.clone().map(|index| Failure { index, ..f.clone() })),
+        );
+        failures.sort_by_key(|f| f.index);
+    }
+    Ok(failures)
 }
 
 /// Make a tap that stays; its index. Up if asked.

@@ -1,7 +1,7 @@
 //! One rtnetlink socket: batches of requests with one acknowledgement at the end of each, and dumps.
 //!
 //! The kernel does a request while it is being sent, so that every answer is there when `sendto` returns. A refused message doesn't stop its batch; it is
-//! answered by an error with its sequence number, which is its place in the whole.
+//! answered by an error with its sequence number.
 
 use std::mem;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -25,6 +25,7 @@ const NETLINK_GET_STRICT_CHK: c_int = 12;
 pub struct Socket {
     fd: OwnedFd,
     read: Vec<u8>,
+    sequence: u32, // of the last request; answers with another are left from a batch that failed
 }
 
 impl Socket {
@@ -42,10 +43,8 @@ impl Socket {
         set_option(&fd, libc::SOL_NETLINK, NETLINK_GET_STRICT_CHK, &1)?;
         // Without CAP_NET_ADMIN nothing could be written anyway; reading needs no room for errors.
         let _ = set_option(&fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &RECEIVE_BYTES);
-        Ok(Self {
-            fd,
-            read: vec![0; READ_BYTES],
-        })
+        let read = vec![0; READ_BYTES];
+        Ok(Self { fd, read, sequence: 1 })
     }
 
     pub fn raw(&self) -> RawFd {
@@ -77,11 +76,12 @@ impl Socket {
         for _ in 0..DUMP_TRIES {
             rows.clear();
             let mut buffer = Buffer::default();
-            buffer.begin(kind, libc::NLM_F_DUMP, 1, fixed);
+            let sequence = self.next_sequence();
+            buffer.begin(kind, libc::NLM_F_DUMP, sequence, fixed);
             write(&mut buffer);
             buffer.end();
             self.send(buffer.bytes())?;
-            if !self.read_dump(kind, &mut rows, &read)? {
+            if !self.read_dump(kind, sequence, &mut rows, &read)? {
                 break;
             }
         }
@@ -89,11 +89,11 @@ impl Socket {
     }
 
     /// Whether it was interrupted by a change.
-    fn read_dump<T>(&mut self, kind: u16, rows: &mut Vec<T>, read: &impl Fn(&Message<'_>) -> Option<T>) -> Result<bool> {
+    fn read_dump<T>(&mut self, kind: u16, sequence: u32, rows: &mut Vec<T>, read: &impl Fn(&Message<'_>) -> Option<T>) -> Result<bool> {
         let mut interrupted = false;
         loop {
             let length = self.receive()?;
-            for message in message::messages(&self.read[..length]) {
+            for message in message::messages(&self.read[..length]).filter(|m| m.sequence == sequence) {
                 interrupted |= message.flags & libc::NLM_F_DUMP_INTR as u16 != 0;
                 match c_int::from(message.kind) {
                     libc::NLMSG_DONE | libc::NLMSG_ERROR => {
@@ -108,6 +108,11 @@ impl Socket {
                 }
             }
         }
+    }
+
+    fn next_sequence(&mut self) -> u32 {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.sequence
     }
 
     fn send(&self, bytes: &[u8]) -> Result<()> {
@@ -143,28 +148,28 @@ impl Socket {
 pub struct Requests<'a> {
     socket: &'a mut Socket,
     buffer: Buffer,
+    base: u32, // sequence number of the first one
     pushed: usize,
     failures: Vec<Failure>,
 }
 
 impl<'a> Requests<'a> {
     pub fn new(socket: &'a mut Socket) -> Self {
+        let base = socket.sequence.wrapping_add(1);
         Self {
             socket,
             buffer: Buffer::default(),
+            base,
             pushed: 0,
             failures: Vec::new(),
         }
     }
 
-    /// How many were pushed: the index of the next one.
-    pub fn pushed(&self) -> usize {
-        self.pushed
-    }
-
     /// One more request, which `write` gives its attributes.
     pub fn push(&mut self, kind: u16, flags: i32, fixed: &[u8], write: impl FnOnce(&mut Buffer)) -> Result<()> {
-        self.buffer.begin(kind, flags, self.pushed as u32, fixed);
+        let sequence = self.base.wrapping_add(self.pushed as u32);
+        self.socket.sequence = sequence;
+        self.buffer.begin(kind, flags, sequence, fixed);
         write(&mut self.buffer);
         self.buffer.end();
         self.pushed += 1;
@@ -202,10 +207,11 @@ impl<'a> Requests<'a> {
         loop {
             let length = self.socket.receive()?;
             for message in message::messages(&self.socket.read[..length]) {
-                if c_int::from(message.kind) != libc::NLMSG_ERROR {
-                    continue; // an echo or a notification; we ask for neither
+                let index = message.sequence.wrapping_sub(self.base) as usize;
+                if c_int::from(message.kind) != libc::NLMSG_ERROR || index >= self.pushed {
+                    continue; // left from a batch that failed
                 }
-                self.failures.extend(failure(&message));
+                self.failures.extend(failure(&message, index));
                 if message.sequence == last {
                     return Ok(());
                 }
@@ -215,7 +221,7 @@ impl<'a> Requests<'a> {
 }
 
 /// What a `nlmsgerr` says; None where it is an acknowledgement. The kernel's own sentence stands in parentheses.
-fn failure(message: &Message<'_>) -> Option<Failure> {
+fn failure(message: &Message<'_>, index: usize) -> Option<Failure> {
     let errno = -(message::number(message.body, 0)? as i32);
     if errno == 0 {
         return None;
@@ -227,11 +233,7 @@ fn failure(message: &Message<'_>) -> Option<Failure> {
             text = format!("{text} ({})", message::text(said));
         }
     }
-    Some(Failure {
-        index: message.sequence as usize,
-        errno,
-        text,
-    })
+    Some(Failure { index, errno, text })
 }
 
 /// The name, if an interface may have it.
@@ -271,7 +273,7 @@ mod tests {
         let message = message::messages(buffer.bytes()).next().unwrap();
         let text = "Invalid argument (Nexthop id does not exist)".to_string();
         assert_eq!(
-            failure(&message),
+            failure(&message, 41),
             Some(Failure {
                 index: 41,
                 errno: libc::EINVAL,
@@ -285,7 +287,7 @@ mod tests {
         let mut buffer = Buffer::default();
         buffer.begin(libc::NLMSG_ERROR as u16, 0, 41, &[0; 4 + HEADER_BYTES]);
         buffer.end();
-        assert_eq!(failure(&message::messages(buffer.bytes()).next().unwrap()), None);
+        assert_eq!(failure(&message::messages(buffer.bytes()).next().unwrap(), 41), None);
     }
 
     #[test]

@@ -6,12 +6,13 @@ Begin at `Net`; what may be asked of a network that runs is in `questions`, what
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path as File
 
 from dualhome import check as checks
 from dualhome import topology as files
-from dualhome.app.questions import Questions, Way, node_names
+from dualhome.app.live import LiveRun, UpOptions, down, networks, up
+from dualhome.app.questions import Questions, Way, hint, node_names
 from dualhome.app.run import Run
 from dualhome.check import Finding
 from dualhome.errors import Fault, NotSettled, RequestError, TopologyError
@@ -22,7 +23,7 @@ from dualhome.scenario import CheckResult
 from dualhome.scenario import run as run_scenario
 from dualhome.topology import Topology
 
-__all__ = ["Net", "Progress", "Questions", "Run", "Way", "load", "node_names", "parse"]
+__all__ = ["LiveRun", "Net", "Progress", "Questions", "Run", "UpOptions", "Way", "down", "hint", "load", "networks", "node_names", "parse"]
 
 Progress = Callable[[int, int, str], None]
 
@@ -69,9 +70,27 @@ class Net:
                 run.settle()
         return run
 
+    def up(self, name: str | None = None, options: UpOptions | None = None, progress: Progress | None = None) -> LiveRun:
+        """Bring it up on this machine, under its own name or another; `with` takes it down again at the end.
+
+        Raises:
+            RequestError: the name is taken.
+            SystemRefused: the machine lacks something, or refused; nothing is left then.
+        """
+        return up(self.topology, name, options, progress)
+
     def test(self, progress: Progress | None = None, seed: int = 0) -> list[CheckResult]:
-        """Run the scenario of the file."""
+        """Run the scenario of the file on virtual time."""
         return run_scenario(self.topology, lambda topology: Run(topology, self.plan, seed), progress)
+
+    def test_live(self, progress: Progress | None = None, name: str | None = None, options: UpOptions | None = None) -> list[CheckResult]:
+        """Run the scenario of the file on this machine, and take the network down again.
+
+        Raises:
+            SystemRefused: the machine lacks something; nothing is left.
+        """
+        with ExitStack() as ending:
+            return run_scenario(self.topology, lambda topology: ending.enter_context(up(topology, name, options)), progress)
 
     def check(self, simulate: bool = True) -> list[Finding]:
         """Findings about the design; those that need its routes too, if it may be simulated."""

@@ -59,7 +59,7 @@ class Questions:
         """Effective routes of a machine's NIC, or of a gateway."""
         known = [n.name for n in self.network.nics()] + list(self.network.gateways)
         if nic.partition("#")[0] not in known:
-            raise RequestError(f"no machine, NIC or gateway {nic!r}{_hint(nic, known)}")
+            raise RequestError(f"no machine, NIC or gateway {nic!r}{hint(nic, known)}")
         return effective_routes(self.engine, nic)
 
     def learned(self, session: str) -> tuple[RouteView, ...]:
@@ -78,7 +78,7 @@ class Questions:
         """Loc-RIB of a speaker, or of each instance, with what lost."""
         names = self.speakers(speaker)
         if not names:
-            raise RequestError(f"no BGP speaker {speaker!r}{_hint(speaker, self.engine.speakers)}")
+            raise RequestError(f"no BGP speaker {speaker!r}{hint(speaker, self.engine.speakers)}")
         return tuple(route for name in names for route in self.engine.table(name))
 
     def paths(self, source: str, destination: str) -> tuple[Path, ...]:
@@ -105,14 +105,14 @@ class Questions:
         views = self.sessions(name)
         if not views:
             known = [f"{_base(v.speaker)}/{_base(v.peer)}" for v in self.sessions()]
-            raise RequestError(f"no BGP session {name!r}{_hint(name, dict.fromkeys(known))}")
+            raise RequestError(f"no BGP session {name!r}{hint(name, dict.fromkeys(known))}")
         return views
 
     def router_named(self, name: str) -> str:
         """The name, if a router has it."""
         if self.network.router(name) is None:
             known = [r.name for r in self.network.routers()]
-            raise RequestError(f"no NVA or on-premises router {name!r}{_hint(name, known)}")
+            raise RequestError(f"no NVA or on-premises router {name!r}{hint(name, known)}")
         return name
 
     def targets(self, target: object, how: str) -> Iterator[events.Target]:
@@ -143,7 +143,7 @@ class Questions:
         parts = [name] if whole else name.replace("<->", "/").split("/")
         for part in parts:
             if (part if whole else _base(part)) not in known:
-                raise RequestError(f"no {kind.replace('_', ' ')} {part!r}{_hint(part, known)}")
+                raise RequestError(f"no {kind.replace('_', ' ')} {part!r}{hint(part, known)}")
         if kind == "session" and not self.sessions(name):
             raise RequestError(f"no BGP session {name!r}")
         return events.Target(kind, name, how)
@@ -191,7 +191,8 @@ def prefix_of(text: str) -> Prefix:
         raise RequestError(f"no prefix: {text!r} ({error})") from error
 
 
-def _hint(name: str, known: object) -> str:
+def hint(name: str, known: object) -> str:
+    """What somebody may have meant who wrote a name that isn't known, in brackets."""
     names = [str(k) for k in known] if hasattr(known, "__iter__") else []
     if close := get_close_matches(name, names, 1):
         return f" (did you mean {close[0]!r}?)"

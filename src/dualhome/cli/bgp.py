@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from dualhome.cli.common import FailOption, FileOption, JsonOption, node_argument, open_run, show, show_json
+from dualhome.cli.common import FailOption, FileOption, JsonOption, NetworkOption, node_argument, open_run, show, show_json
 
 
 def bgp(
     node: Annotated[str, node_argument("NODE", "A BGP speaker: spoke-rs, spoke-rs#0, hub1-nva, circuit1, dc1-r1.")],
-    file: FileOption,
+    file: FileOption = None,
     fail: FailOption = None,
+    network: NetworkOption = None,
     json: JsonOption = False,
 ) -> None:
     """Sessions and BGP table of a speaker, with what lost and in which round."""
-    run = open_run(file, fail)
+    run = open_run(file, fail, network)
     rows, views = run.table(node), run.sessions(node)
     from dualhome.report import data, tables
 

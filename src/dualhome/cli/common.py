@@ -13,33 +13,44 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from dualhome.app import Net, Run
+    from dualhome.app import LiveRun, Net, Run
+
+
+def complete_networks(incomplete: str) -> list[str]:
+    """Networks that are up."""
+    from dualhome.app import networks
+
+    return [each.name for each in networks() if each.name.startswith(incomplete)]
 
 
 def complete_names(context: typer.Context, incomplete: str) -> list[str]:
-    """Names of the network in -f FILE, for the shell; none where the file can't be read."""
+    """Names of the network in -f FILE, else of the one that is up; none where it can't be read."""
+    from dualhome.app import node_names
     from dualhome.errors import DualhomeError
 
-    file = context.params.get("file") or context.params.get("topology")
     try:
-        from dualhome.app import load, node_names
-
-        names = node_names(load(file).network) if file else []
+        names = node_names(_asked(context).network)
     except (DualhomeError, OSError):
         return []
     return [name for name in [*names, "internet"] if name.startswith(incomplete)]
 
 
+def _asked(context: typer.Context) -> Net | LiveRun:
+    """What a command line that is being written asks."""
+    from dualhome.app import LiveRun, load
+
+    file = context.params.get("file") or context.params.get("topology")
+    return load(file) if file else LiveRun.attach(context.params.get("network"))
+
+
 def complete_sessions(context: typer.Context, incomplete: str) -> list[str]:
-    """`a/b` of every session of the network in -f FILE."""
+    """`a/b` of every session of the network in -f FILE, else of the one that is up."""
     from dualhome.errors import DualhomeError
     from dualhome.model import base_name
+    from dualhome.plan import make_plan
 
-    file = context.params.get("file")
     try:
-        from dualhome.app import load
-
-        sessions = load(file).plan.sessions if file else ()
+        sessions = make_plan(_asked(context).network).sessions
     except (DualhomeError, OSError):
         return []
     both = [pair for s in sessions for pair in ((s.a, s.b), (s.b, s.a))]
@@ -47,7 +58,22 @@ def complete_sessions(context: typer.Context, incomplete: str) -> list[str]:
 
 
 TopologyArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The topology file.", show_default=False)]
-FileOption = Annotated[Path, typer.Option("-f", "--file", metavar="FILE", help="The topology file that is asked.", show_default=False)]
+FileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "-f", "--file", metavar="FILE", help="Ask a simulation of this topology file; else the network that is up.", show_default=False
+    ),
+]
+NetworkOption = Annotated[
+    str | None,
+    typer.Option(
+        "--network", metavar="NAME", help="Which network, where several are up.", autocompletion=complete_networks, show_default=False
+    ),
+]
+NetworkArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="NAME", help="The network, where several are up.", autocompletion=complete_networks, show_default=False),
+]
 FailOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -116,17 +142,32 @@ def open_net(file: Path) -> Net:
     return load(file)
 
 
-def open_run(file: Path, fail: list[str] | None = None, how: str = "crash") -> Run:
-    """The network of a file, simulated until it is settled, with these failures."""
+def attach(network: str | None) -> LiveRun:
+    """The network that is up."""
+    from dualhome.app import LiveRun
+
+    return LiveRun.attach(network)
+
+
+def open_run(file: Path | None, fail: list[str] | None = None, network: str | None = None) -> Run | LiveRun:
+    """The network of a file, simulated until it is settled, with these failures; without a file the network that is up."""
+    from dualhome.errors import RequestError
+
+    if file is None:
+        if fail:
+            raise RequestError("--fail goes with -f FILE; `dualhome fail X` breaks the network that is up")
+        return attach(network)
+    if network is not None:
+        raise RequestError("-f FILE asks a simulation and --network a network that is up: give one of them")
     run = open_net(file).simulate(settle=False)
     settle(run)
     for target in fail or ():
-        run.fail(target, how)
+        run.fail(target)
         settle(run)
     return run
 
 
-def settle(run: Run) -> float:
+def settle(run: Run | LiveRun) -> float:
     """Let it settle; where it doesn't, say so and go on with what there is."""
     from dualhome.errors import DualhomeError
 

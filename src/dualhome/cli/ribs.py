@@ -6,12 +6,24 @@ from typing import Annotated
 
 import typer
 
-from dualhome.cli.common import FailOption, FileOption, JsonOption, SessionArgument, complete_sessions, open_run, show, show_json
+from dualhome.cli.common import (
+    FailOption,
+    FileOption,
+    JsonOption,
+    NetworkOption,
+    SessionArgument,
+    complete_sessions,
+    open_run,
+    show,
+    show_json,
+)
 
 
-def learned(session: SessionArgument, file: FileOption, fail: FailOption = None, json: JsonOption = False) -> None:
+def learned(
+    session: SessionArgument, file: FileOption = None, fail: FailOption = None, network: NetworkOption = None, json: JsonOption = False
+) -> None:
     """What a speaker holds from a peer: accepted, before its own rules."""
-    rows = open_run(file, fail).learned(session)
+    rows = open_run(file, fail, network).learned(session)
     from dualhome.report import data, tables
 
     if json:
@@ -20,9 +32,11 @@ def learned(session: SessionArgument, file: FileOption, fail: FailOption = None,
         show(tables.routes(rows) if rows else f"Nothing is learned by {session}.")
 
 
-def advertised(session: SessionArgument, file: FileOption, fail: FailOption = None, json: JsonOption = False) -> None:
+def advertised(
+    session: SessionArgument, file: FileOption = None, fail: FailOption = None, network: NetworkOption = None, json: JsonOption = False
+) -> None:
     """What a speaker tells a peer."""
-    rows = open_run(file, fail).advertised(session)
+    rows = open_run(file, fail, network).advertised(session)
     from dualhome.report import data, tables
 
     if json:
@@ -35,12 +49,13 @@ def rejected(
     session: Annotated[
         str, typer.Argument(metavar="RS[/PEER]", help="Whose side, and from whom: spoke-rs/hub1-nva.", autocompletion=complete_sessions)
     ],
-    file: FileOption,
+    file: FileOption = None,
     fail: FailOption = None,
+    network: NetworkOption = None,
     json: JsonOption = False,
 ) -> None:
     """What a speaker received and refused, and which rule refused it."""
-    rows = open_run(file, fail).rejected(session)
+    rows = open_run(file, fail, network).rejected(session)
     from dualhome.report import data, tables
 
     if json:

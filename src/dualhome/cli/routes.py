@@ -6,18 +6,19 @@ from typing import Annotated
 
 import typer
 
-from dualhome.cli.common import FailOption, FileOption, JsonOption, node_argument, open_run, show, show_json
+from dualhome.cli.common import FailOption, FileOption, JsonOption, NetworkOption, node_argument, open_run, show, show_json
 
 
 def routes(
     nic: Annotated[str, node_argument("NIC", "A machine's NIC, or a gateway.")],
-    file: FileOption,
+    file: FileOption = None,
     fail: FailOption = None,
+    network: NetworkOption = None,
     azure: Annotated[bool, typer.Option("--azure", help="JSON as az network nic show-effective-route-table prints it.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Effective routes of a NIC."""
-    rows = open_run(file, fail).effective_routes(nic)
+    rows = open_run(file, fail, network).effective_routes(nic)
     from dualhome.report import data, tables
 
     if azure:

@@ -11,7 +11,7 @@ import typer
 from dualhome.cli.common import FailOption, JsonOption, TopologyArgument, console, open_net, settle, show_json, working
 
 if TYPE_CHECKING:
-    from dualhome.app import Run
+    from dualhome.app import LiveRun, Run
     from dualhome.report.changes import Episode, Snapshot
 
 MOST_PAIRS = 12
@@ -70,7 +70,7 @@ def simulate(
 
 
 def failures(
-    run: Run, pairs: Sequence[tuple[str, str]], first: Snapshot, targets: Sequence[str], how: str, *, restore: bool
+    run: Run | LiveRun, pairs: Sequence[tuple[str, str]], first: Snapshot, targets: Sequence[str], how: str, *, restore: bool
 ) -> Iterator[Episode]:
     """Fail one after the other; with `restore` each is mended before the next."""
     from dualhome.report.changes import Episode
@@ -95,7 +95,7 @@ def failures(
             before = after
 
 
-def look(run: Run, pairs: Sequence[tuple[str, str]]) -> Snapshot:
+def look(run: Run | LiveRun, pairs: Sequence[tuple[str, str]]) -> Snapshot:
     """The network at this moment: its sessions, its machines' routes, the ways between the watched."""
     from dualhome.report.changes import snapshot
 
@@ -103,7 +103,7 @@ def look(run: Run, pairs: Sequence[tuple[str, str]]) -> Snapshot:
     return snapshot(run.sessions(), {nic: run.effective_routes(nic) for nic in machines}, {pair: run.paths(*pair) for pair in pairs})
 
 
-def watched_pairs(run: Run) -> list[tuple[str, str]]:
+def watched_pairs(run: Run | LiveRun) -> list[tuple[str, str]]:
     """Whom to watch: what the intents name; else each virtual network's first machine toward hosts, one another, and the Internet."""
     network = run.network
     stated = [(str(i.data["from"]), str(i.data["to"])) for i in network.intents if "from" in i.data and "to" in i.data]
@@ -119,7 +119,7 @@ def watched_pairs(run: Run) -> list[tuple[str, str]]:
     return pairs[:MOST_PAIRS]
 
 
-def _announces_default(run: Run) -> bool:
+def _announces_default(run: Run | LiveRun) -> bool:
     return any(o.prefix.length <= 1 for router in run.network.routers() for o in router.originates)
 
 
@@ -131,7 +131,7 @@ def single_failures(run: Run) -> list[str]:
     return [*network.nvas, *(f"{name}#0" for name in twins if name in speakers), *network.on_premises]
 
 
-def opening(run: Run, settled_s: float) -> dict[str, object]:
+def opening(run: Run | LiveRun, settled_s: float) -> dict[str, object]:
     """The settled network as data."""
     from dualhome.report import data
 
@@ -144,7 +144,7 @@ def opening(run: Run, settled_s: float) -> dict[str, object]:
     }
 
 
-def show_opening(run: Run, settled_s: float, pairs: Sequence[tuple[str, str]]) -> None:
+def show_opening(run: Run | LiveRun, settled_s: float, pairs: Sequence[tuple[str, str]]) -> None:
     """The settled network in a terminal: sessions, the machines' routes, paths."""
     from rich.text import Text
 

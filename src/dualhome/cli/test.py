@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import typer
 from dualhome.cli.common import JsonOption, note, show_json
 
 if TYPE_CHECKING:
+    from dualhome.app import Net
     from dualhome.scenario import CheckResult
 
 ENDINGS = (".yaml", ".yml", ".json")
@@ -25,9 +27,18 @@ def run_tests(
     junit: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="Write the results there as JUnit's XML.", show_default=False)
     ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="On this machine instead: real BGP, real packets; the network is taken down at the end.")
+    ] = False,
+    speed: Annotated[
+        float,
+        typer.Option(
+            "--speed", metavar="X", min=0.1, max=1000, help="With --live: timers run X times as fast; a hold time of 180 s ends in 180/X s."
+        ),
+    ] = 1,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only what failed, and the sum.")] = False,
 ) -> None:
-    """Run the scenarios in virtual time; one line a check. Exit 1 where a check fails, 2 where a file is wrong."""
+    """Run the scenarios, in virtual time or live; one line a check. Exit 1 where a check fails, 2 where a file is wrong."""
     from dualhome.app import load
     from dualhome.errors import TopologyError
 
@@ -36,7 +47,7 @@ def run_tests(
     chosen = scenarios(files)
     for number, file in enumerate(chosen, 1):
         try:
-            found = load(file).test(_Progress(f"{number}/{len(chosen)} {file}"))
+            found = _tested(load(file), _Progress(f"{number}/{len(chosen)} {file}"), live, speed)
         except TopologyError as error:
             wrong = True
             for fault in error.faults:
@@ -64,6 +75,15 @@ def run_tests(
         raise typer.Exit(2)
     if any(not r.ok for r in results):
         raise typer.Exit(1)
+
+
+def _tested(net: Net, progress: _Progress, live: bool, speed: float) -> list[CheckResult]:
+    if not live:
+        return net.test(progress)
+    from dualhome.app import UpOptions
+
+    name = f"{net.network.name[:40]}-test-{os.getpid()}"
+    return net.test_live(progress, name, UpOptions(speed=speed))
 
 
 def scenarios(files: Sequence[Path]) -> list[Path]:

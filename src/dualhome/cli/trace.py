@@ -6,18 +6,19 @@ from typing import Annotated
 
 import typer
 
-from dualhome.cli.common import FailOption, FileOption, JsonOption, node_argument, open_run, show, show_json
+from dualhome.cli.common import FailOption, FileOption, JsonOption, NetworkOption, node_argument, open_run, show, show_json
 
 
 def trace(
     source: Annotated[str, node_argument("FROM", "A machine, NIC, host, gateway instance, or internet.")],
     destination: Annotated[str, node_argument("TO", "The same, or an address.")],
-    file: FileOption,
+    file: FileOption = None,
     fail: FailOption = None,
+    network: NetworkOption = None,
     json: JsonOption = False,
 ) -> None:
     """The way of a packet, every branch of it, and of its answer. Exit 1 where a branch is dropped."""
-    ways = open_run(file, fail).trace(source, destination)
+    ways = open_run(file, fail, network).trace(source, destination)
     from dualhome.report import data, paths
 
     if json:

@@ -7,18 +7,27 @@ from typing import Annotated
 
 import typer
 
-from dualhome.cli import bgp, check, demo, plan, ribs, routes, schema, simulate, test, trace, why
+from dualhome.cli import act, bgp, check, demo, plan, ribs, route_server, routes, schema, simulate, status, test, trace, up, why
 
 program = typer.Typer(
-    help="The dual-homed network of Azure Route Server, simulated: sessions, effective routes, paths, failures, and why.",
+    help="The dual-homed network of Azure Route Server, simulated and live: sessions, effective routes, paths, failures, and why.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-FILES, QUESTIONS, OTHER = "A topology file", "Questions (-f FILE, --fail X applied first)", "Other"
+FILES, LIVE, QUESTIONS, OTHER = (
+    "A topology file",
+    "The network on this machine",
+    "Questions (to the network that is up; -f FILE: to a simulation, --fail X applied first)",
+    "Other",
+)
 VERBS: tuple[tuple[str, dict[str, Callable[..., None]]], ...] = (
     (FILES, {"check": check.check, "plan": plan.plan, "simulate": simulate.simulate, "test": test.run_tests}),
+    (
+        LIVE,
+        {"up": up.up, "status": status.status, "down": up.down, "fail": act.fail, "restore": act.restore, "exec": act.execute},
+    ),
     (
         QUESTIONS,
         {
@@ -36,6 +45,7 @@ VERBS: tuple[tuple[str, dict[str, Callable[..., None]]], ...] = (
 for panel, verbs in VERBS:
     for name, verb in verbs.items():
         program.command(name, rich_help_panel=panel)(verb)
+program.add_typer(route_server.route_server, rich_help_panel=OTHER)
 
 
 def _version(wanted: bool) -> None:
@@ -50,4 +60,4 @@ def _version(wanted: bool) -> None:
 def _program(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
-    """The dual-homed network of Azure Route Server, simulated: sessions, effective routes, paths, failures, and why."""
+    """The dual-homed network of Azure Route Server, simulated and live: sessions, effective routes, paths, failures, and why."""

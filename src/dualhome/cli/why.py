@@ -6,18 +6,19 @@ from typing import Annotated
 
 import typer
 
-from dualhome.cli.common import FailOption, FileOption, JsonOption, node_argument, open_run, show, show_json
+from dualhome.cli.common import FailOption, FileOption, JsonOption, NetworkOption, node_argument, open_run, show, show_json
 
 
 def why(
     node: Annotated[str, node_argument("NODE", "A machine, gateway or BGP speaker.")],
     prefix: Annotated[str, typer.Argument(metavar="PREFIX", help="A prefix or an address.", show_default=False)],
-    file: FileOption,
+    file: FileOption = None,
     fail: FailOption = None,
+    network: NetworkOption = None,
     json: JsonOption = False,
 ) -> None:
     """Why a node has a route, or where it was lost."""
-    story = open_run(file, fail).why(node, prefix)
+    story = open_run(file, fail, network).why(node, prefix)
     if json:
         show_json(story.to_data())
         return

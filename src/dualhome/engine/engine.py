@@ -67,6 +67,15 @@ class Engine:
         self._follow(effects)
         return [*effects, *self.flush(now)]
 
+    def stop(self, now: Instant) -> list[Effect]:
+        """All speakers end their sessions, and say so."""
+        self.now = now
+        effects: list[Effect] = []
+        for name, speaker in self.speakers.items():
+            if name not in self._dead:
+                self._take(name, speaker.stop(now), effects)
+        return effects
+
     def handle(self, event: events.Event, now: Instant) -> list[Effect]:
         """One event. After the last one of an instant call `flush`: only then routes are decided and sent.
 
@@ -332,6 +341,18 @@ class Engine:
     def shape(self) -> int:
         """Grows with failures and changes of configuration."""
         return self._shape
+
+    def failed(self) -> tuple[Target, ...]:
+        """What is failed, in the order in which it failed."""
+        return self._faults.active
+
+    def fails(self, node: str) -> tuple[str, ...]:
+        """How a node fails, in every way in which it does: crash, silent, forwarding."""
+        return self._faults.node(node)
+
+    def fails_between(self, kind: str, a: str, b: str) -> tuple[str, ...]:
+        """How what joins two fails (kind link), or their session (kind session)."""
+        return self._faults.pair(kind, a, b)
 
     # --- sessions -----------------------------------------------------------------------------------------------------
 

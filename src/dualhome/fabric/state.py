@@ -16,6 +16,10 @@ GATEWAY_MAC = bytes.fromhex("123456789abc")
 """The one MAC address behind which a guest sees everything, as in Azure."""
 
 
+NEXT_HOP = {4: "192.0.0.8", 6: "fe80::1"}
+"""By version of IP, the address of that MAC address on every interface of a node: nobody's anywhere (RFC 7600 section 4.8)."""
+
+
 class Reason(IntEnum):
     """What became of packets, as counters number it."""
 
@@ -123,6 +127,10 @@ class State:
     tables: dict[int, Mapping[Prefix, Group]] = field(default_factory=dict)
     owners: dict[tuple[int, Address], Hop] = field(default_factory=dict)  # by virtual network and address; own_only is not used
     spaces: dict[int, tuple[Prefix, ...]] = field(default_factory=dict)  # address space of each virtual network, and whoever is heard there
-    balancers: dict[int, tuple[int, ...]] = field(default_factory=dict)  # live backends' ports, sorted; a flow meets the same one in both directions
-    controls: dict[tuple[int, Address], int] = field(default_factory=dict)  # control packets from a port to an address: to this port; 0: dropped
+    balancers: dict[int, tuple[int, ...]] = field(
+        default_factory=dict
+    )  # live backends' ports, sorted; a flow meets the same one in both directions
+    controls: dict[tuple[int, Address], int] = field(
+        default_factory=dict
+    )  # control packets from a port to an address: to this port; 0: dropped
     symmetric: bool = False  # hash both directions of a flow alike (Azure doesn't, R64)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Final
 
+from dualhome.fabric.ports import past_gateway
 from dualhome.forwarding.places import Places
 from dualhome.model import GatewayKind, Network, Router, base_name
 from dualhome.net import Address
@@ -64,6 +65,11 @@ class Node:
     def toward(self, far: str) -> Interface | None:
         """The end of the wire to a node."""
         return next((each for each in self.interfaces if each.far == far), None)
+
+    @property
+    def past_gateway(self) -> Interface | None:
+        """An edge router's own NIC in a gateway's virtual network, for FastPath (R147)."""
+        return next((each for each in self.interfaces if each.nic), None)
 
     def of_nic(self, nic: str) -> Interface | None:
         """The device of a NIC."""
@@ -122,10 +128,11 @@ def _nodes(network: Network, known: Places) -> Iterator[Node]:
         for i in (0, 1):
             yield _single(f"{gateway.name}#{i}", "gateway", gateway.addresses[i], CORE_HOPS[gateway.kind])
     for circuit in network.circuits.values():
+        places = [network.gateways[each.gateway].virtual_network for each in circuit.gateways if each.fast_path]
         for i in (0, 1):
-            yield Node(
-                name=f"{circuit.name}#{i}", role="edge", interfaces=(), addresses=(circuit.microsoft_address(i),), forwards=True, bonus=2
-            )
+            name = f"{circuit.name}#{i}"
+            fast = tuple(Interface(device=f"fast{k}", nic=past_gateway(name, place)) for k, place in enumerate(dict.fromkeys(places)))
+            yield Node(name=name, role="edge", interfaces=fast, addresses=(circuit.microsoft_address(i),), forwards=True, bonus=2)
     for router in network.on_premises.values():
         uplink = Interface(device="internet", nic=router.name)
         own = tuple(dict.fromkeys((router_address(network, router), *known.addresses(router.name))))
@@ -165,6 +172,9 @@ def _pairs(network: Network, known: Places) -> Iterator[tuple[str, str, bool]]:
             yield f"{circuit.name}#{i}", edge, False
         for other, i in product(circuit.global_reach, (0, 1)):
             yield f"{circuit.name}#{i}", f"{other}#{i}", False
+    for gateway in network.gateways.values():
+        if gateway.kind is GatewayKind.VPN and gateway.active_active:
+            yield f"{gateway.name}#0", f"{gateway.name}#1", False
     for vpn in network.vpn_connections:
         for a, b, _ in tunnel_ends(network, vpn):
             yield a, b, True

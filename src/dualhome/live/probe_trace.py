@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Final
 
 from dualhome.errors import DualhomeError, RequestError, SystemRefused
@@ -23,6 +24,7 @@ from dualhome.live.probe_words import Trace
 
 UNKNOWN: Final = "*"  # a hop that didn't answer
 WAITING: Final = 64  # traces that wait for their turn
+ROUNDS: Final = 4  # what wasn't answered is asked again in the time given: kernels limit ICMP (icmp_msgs_burst)
 LOOK_MS: Final = 5  # between looks at what receivers saw
 _TRIES: Final = 4  # an error that is pending is told instead of sending
 _ERROR: Final = struct.Struct("=IBBBBII")  # struct sock_extended_err, linux/errqueue.h
@@ -66,6 +68,10 @@ class _Way:
         """Whether nothing is left to wait for."""
         end = min((ttl for ttl, hop in self.hops.items() if hop.last), default=most)
         return all(ttl in self.hops for ttl in range(1, end + 1))
+
+    def lacks(self, ttl: int) -> bool:
+        """Whether this hop is still to be found: nobody answered, and the path didn't end before."""
+        return ttl not in self.hops and not any(hop.last and end < ttl for end, hop in self.hops.items())
 
     def told(self, flow: int) -> dict[str, object]:
         """The path: up to the end, or the last hop that answered."""
@@ -119,11 +125,14 @@ class Tracer:
             poll = select.poll()
             for each in made:
                 poll.register(each, 0)  # errors are always told
-            for ttl in range(1, trace.hops + 1):  # all flows hop by hop: routers and destinations limit how often they answer
-                for flow, each in enumerate(made):
-                    _send(each, PAYLOAD.pack(MAGIC, self._run, stream, flow, ttl, time.monotonic_ns()), ttl)
-            end = time.monotonic() + trace.timeout_ms / 1000
+            again = time.monotonic()
+            end = again + trace.timeout_ms / 1000
             while made and not all(way.known(trace.hops) for way in ways) and (left := end - time.monotonic()) > 0:
+                if time.monotonic() >= again:
+                    again += trace.timeout_ms / 1000 / ROUNDS
+                    for ttl, flow in product(range(1, trace.hops + 1), range(trace.flows)):  # hop by hop: who answers, doesn't answer often
+                        if ways[flow].lacks(ttl):
+                            _send(made[flow], PAYLOAD.pack(MAGIC, self._run, stream, flow, ttl, time.monotonic_ns()), ttl)
                 poll.poll(min(LOOK_MS, left * 1000))
                 for flow, each in enumerate(made):
                     self._hear(each, stream, ways[flow])

@@ -31,7 +31,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from dualhome.errors import DualhomeError, RequestError, SystemRefused
-from dualhome.live.probe_sockets import MAGIC, PAYLOAD, PORT, SOURCE_PORT, bound, decode, identity, inside, open_receiver
+from dualhome.live.probe_receivers import Receivers, Spot
+from dualhome.live.probe_sockets import MAGIC, PAYLOAD, PORT, SOURCE_PORT, bound, inside
 from dualhome.live.probe_trace import LOOK_MS, Tracer
 from dualhome.live.probe_words import Add, Command, End, Mark, Read, Remove, Trace, answer, parse
 from dualhome.live.streams import Reading, Stream
@@ -41,11 +42,8 @@ NICE: Final = -10
 STREAMS: Final = 256
 TOTAL_RATE: Final = 20_000  # packets a second, of all streams
 BURST: Final = 64  # packets of a stream that are sent before we look again for what arrived
-TAKEN: Final = 4096  # packets that are taken of one receiver in one turn
 LINES: Final = 10_000  # answers that nobody reads; older ones go first
 SECOND: Final = 1_000_000_000
-
-Spot = tuple[tuple[int, int], str]  # of a receiver: the namespace's identity, and the address
 
 
 @dataclass(slots=True)
@@ -64,14 +62,6 @@ class Watched:
         return self.start + self.stream.sent * SECOND // self.wanted.rate
 
 
-@dataclass(slots=True)
-class Receiver:
-    """A socket, and how many streams are received with it."""
-
-    socket: socket.socket
-    users: int = 0
-
-
 class Worker:
     """All streams and one loop; `commands` and `lines` are file descriptors of pipes."""
 
@@ -81,9 +71,7 @@ class Worker:
         self._last = 0  # number of the latest stream or trace; none is used again
         self._watched: dict[str, Watched] = {}
         self._streams: dict[int, Stream] = {}
-        self._receivers: dict[Spot, Receiver] = {}
-        self._listening: dict[int, socket.socket] = {}
-        self._arrivals = select.epoll()
+        self._receivers = Receivers(self._run)
         self._alarm = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._tracer = Tracer(self._run, self._answer)
         self._input, self._output = b"", deque[bytes](maxlen=LINES)
@@ -122,17 +110,11 @@ class Worker:
     def _take(self) -> None:
         """All that arrived. In the order of numbers: a flow that changed its receiver isn't overtaken by itself."""
         found: list[tuple[int, int]] = []
-        for descriptor, _ in self._arrivals.poll(0):
-            receive = self._listening[descriptor].recv
-            with suppress(OSError):
-                for _ in range(TAKEN):
-                    payload = decode(receive(64))
-                    if payload is None or payload.run != self._run:
-                        continue
-                    if payload.stream in self._streams:
-                        found.append((payload.number, payload.stream))
-                    elif payload.stream == self._tracer.stream:
-                        self._tracer.arrived(payload)
+        for payload in self._receivers.take():
+            if payload.stream in self._streams:
+                found.append((payload.number, payload.stream))
+            elif payload.stream == self._tracer.stream:
+                self._tracer.arrived(payload)
         for number, stream in sorted(found) if len(found) > 1 else found:
             self._streams[stream].arrived(number)
 
@@ -205,24 +187,13 @@ class Worker:
         try:
             for target in wanted.targets:
                 with _refusals(target):
-                    each.spots.append(self._receive(target))
+                    each.spots.append(self._receivers.share(target))
         except SystemRefused:
             self._release(each)
             raise
         each.start = time.monotonic_ns()
         self._watched[wanted.name] = each
         self._streams[each.number] = each.stream
-
-    def _receive(self, target: End) -> Spot:
-        """Share the receiver that is there, or open one."""
-        spot = identity(target.namespace), target.address
-        there = self._receivers.get(spot)
-        if there is None:
-            there = self._receivers[spot] = Receiver(inside(target.namespace, lambda: open_receiver(target.address)))
-            self._listening[there.socket.fileno()] = there.socket
-            self._arrivals.register(there.socket, select.EPOLLIN)
-        there.users += 1
-        return spot
 
     def _remove(self, each: Watched) -> None:
         del self._watched[each.wanted.name], self._streams[each.number]
@@ -232,12 +203,7 @@ class Worker:
         for sender in each.senders:
             sender.close()
         for spot in each.spots:
-            there = self._receivers[spot]
-            there.users -= 1
-            if not there.users:
-                self._arrivals.unregister(there.socket)
-                del self._receivers[spot], self._listening[there.socket.fileno()]
-                there.socket.close()
+            self._receivers.release(spot)
 
     # --- words --------------------------------------------------------------------------------------------------------
 

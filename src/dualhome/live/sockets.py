@@ -88,6 +88,8 @@ def listener(namespace: Namespace | None, address: Address, port: int, device: s
         made = make(namespace, address, device)
         try:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if namespace is not None:  # ours alone: a socket of a device stands beside the one of all devices
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             if address.version == 6:
                 made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             made.bind((str(address), port))

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from dualhome.bgp.config import OriginConfig, PeerConfig
+from dualhome.fabric.state import NEXT_HOP
 from dualhome.live.runtimes.job import (
-    GATEWAY,
     Job,
     Learned,
     Process,
@@ -150,7 +150,7 @@ def _family(job: Job, version: int) -> Iterator[str]:
 
 
 def _by(version: int, device: str) -> str:
-    return f"{GATEWAY[version]}%'{device}' onlink"
+    return f"{NEXT_HOP[version]}%'{device}' onlink"
 
 
 def _of_origin(origin: OriginConfig) -> str:

@@ -15,7 +15,8 @@ from typing import Final
 
 from dualhome.bgp.config import OriginConfig, PeerConfig
 from dualhome.errors import RequestError
-from dualhome.live.runtimes.job import GATEWAY, Job, Learned, Process, Step, address_of, listed, numbered, steps_of, whole_seconds, words_of
+from dualhome.fabric.state import NEXT_HOP
+from dualhome.live.runtimes.job import Job, Learned, Process, Step, address_of, listed, numbered, steps_of, whole_seconds, words_of
 from dualhome.net import WIDTH, Prefix
 
 DAEMONS: Final = Path("/usr/lib/frr")
@@ -108,7 +109,7 @@ def _ways_to_peers(job: Job) -> Iterator[str]:
     for name, device in job.devices.items():
         address = job.config.peers[name].session.remote_address
         if device:
-            yield f"{_ip(address.version)} route {address.host_prefix} {GATEWAY[address.version]} {device} onlink"
+            yield f"{_ip(address.version)} route {address.host_prefix} {NEXT_HOP[address.version]} {device} onlink"
 
 
 # --- sessions -----------------------------------------------------------------------------------------------------------

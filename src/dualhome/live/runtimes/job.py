@@ -18,7 +18,6 @@ from dualhome.plan import Plan
 
 OWN_TAGS: Final = frozenset(("self", "originated"))  # of what the speaker originates, as rules name it
 WELL_KNOWN: Final = {"no-export": 0xFFFFFF01, "no-advertise": 0xFFFFFF02}  # RFC 1997
-GATEWAY: Final = {4: "169.254.0.1", 6: "fe80::1"}  # the fabric's address, on every device
 ANSWER_S: Final = 10  # how long a program may take for an answer
 
 

@@ -1,0 +1,296 @@
+"""A network on this machine: the engine on real sockets and the real clock, its nodes as namespaces, its effective routes in the kernel.
+
+`build` makes it, `start` lets the speakers speak; then things are done to it by `handle`, and everything that follows happens in the event loop: events of
+transports go into the engine, its effects onto sockets; what the engine then knows of routes is written into the fabric and the nodes' kernels.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from dualhome.engine import Engine, events
+from dualhome.engine.views import SessionView
+from dualhome.errors import NotSettled
+from dualhome.fabric.backend import Installed
+from dualhome.fabric.desired import desired
+from dualhome.fabric.difference import difference
+from dualhome.fabric.kernel import Kernel
+from dualhome.fabric.numbers import Numbers
+from dualhome.fabric.state import Reason, State
+from dualhome.live.clock import Clock
+from dualhome.live.endpoints import Side, listeners, sides
+from dualhome.live.foreign import Foreign
+from dualhome.live.kernel_routes import Routes, wanted_routes
+from dualhome.live.layout import Layout, lay_out
+from dualhome.live.nodes import Nodes, Progress
+from dualhome.live.place import Place
+from dualhome.live.ports import ports_of
+from dualhome.live.probes import Probes
+from dualhome.live.sockets import Endpoint
+from dualhome.live.transports import Transports
+from dualhome.net import Address
+from dualhome.plan import Plan
+from dualhome.units import Instant, as_seconds
+
+LOG: Final = logging.getLogger("dualhome.live")
+JOURNAL: Final = 20  # lines of it that a status shows
+GOODBYE_S: Final = 2.0
+LOOK_S: Final = 0.01  # how often a network that settles is looked at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a network runs. `speed`: seconds of its own time in a second; `seed`: of the jitter of its timers."""
+
+    speed: float = 1.0
+    seed: int | None = None
+
+
+class LiveNetwork:
+    """One network, between `build` and `close`."""
+
+    def __init__(self, plan: Plan, place: Place, options: Options = Options()) -> None:  # frozen
+        self.place, self.options = place, options
+        self.clock = Clock(options.speed)
+        self.layout: Layout = lay_out(plan.network)
+        self.numbers = Numbers()
+        self.nodes = Nodes(place, self.numbers)
+        self.foreign = Foreign(plan.network, place, self.nodes)
+        self.probes = Probes(place)
+        self.probes.where = lambda: (self.engine.network, self.layout)
+        self.engine = Engine(plan, options.seed, self.foreign)
+        self.installed = Installed()
+        self._wanted: State | None = None
+        self.fabric: Kernel
+        self._transports = Transports(self._give, self._endpoint, self._who, lambda *_: self._soon())
+        self.foreign.writable_by(self._transports.writable)
+        self._sides: dict[tuple[str, str], Side] = {}
+        self._routes: dict[str, Routes] = {}
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._turn = self._closing = False
+        self._programmed = -1
+        self._listening: dict[str, set[tuple[Address, str | None]]] = {}
+        self.after_programming: list[Callable[[], None]] = []
+
+    @property
+    def now(self) -> Instant:
+        """The network's time."""
+        return self.clock.now()
+
+    # --- making it ----------------------------------------------------------------------------------------------------
+
+    def build(self, progress: Progress) -> None:
+        """Namespaces, interfaces, the fabric.
+
+        Raises:
+            SystemRefused: the machine doesn't let us; what was made is removed by `Place.clear`.
+        """
+        self.nodes.begin()
+        self.fabric = Kernel.create(self.nodes.fabric, str(self.place.pins))
+        self._enter(self.engine.plan, progress)
+
+    def _enter(self, plan: Plan, progress: Progress) -> None:
+        self.fabric.attach(self.nodes.enter(self.layout, progress))
+        for name, node in self.layout.nodes.items():
+            if name not in self._routes:
+                self._routes[name] = Routes(name, self.nodes.handle(name), node.role == "internet")
+        self._sides = sides(plan, self.layout)
+        self._ports = ports_of(self.layout, self.numbers)
+
+    def start(self, progress: Progress) -> None:
+        """Programs of NVAs start, and all speakers."""
+        self.program()
+        self.foreign.start(self.engine.plan, self.layout, progress)
+        self._listen()
+        self._perform(self.engine.start(self.now))
+        self._soon()
+
+    def _listen(self) -> None:
+        for name in self.engine.plan.speakers:
+            if name in self.layout.nodes and not self.engine.foreign(name):
+                known = self._listening.setdefault(name, set())
+                for each in dict.fromkeys(listeners(self._sides, name)):
+                    if each not in known:
+                        known.add(each)
+                        self._transports.listen(name, self.nodes.handle(name), each[0], device=each[1])
+
+    async def close(self) -> None:
+        """The speakers say goodbye, programs end; nothing is removed."""
+        if self._timer:
+            self._timer.cancel()
+        self._closing = True
+        self._perform(self.engine.stop(self.now))
+        end = self._loop.time() + GOODBYE_S
+        while self._transports.lingering and self._loop.time() < end:
+            await asyncio.sleep(LOOK_S)
+        self._transports.close()
+        self.probes.close()
+        self.foreign.stop()
+
+    # --- what happens -------------------------------------------------------------------------------------------------
+
+    def handle(self, event: events.Event) -> None:
+        """Something is done to the network now.
+
+        Raises:
+            RequestError: it names what isn't there; then nothing has happened.
+        """
+        self._give(event)
+        self.probes.mark()
+        self.foreign.follow(self.engine)
+        self._end_turn()
+
+    def change(self, plan: Plan) -> None:
+        """The network is another from now on: what is new is made first, what is gone goes last."""
+        layout = lay_out(plan.network)
+        self._leave(layout, remade=True)
+        self.layout = layout
+        self.foreign.change(plan.network)
+        self._enter(plan, lambda *_: None)
+        self._give(events.Change(plan))
+        self._listen()
+        self.foreign.start(plan, layout, lambda *_: None)
+        self._end_turn()
+        self._leave(layout, remade=False)
+
+    def _leave(self, layout: Layout, *, remade: bool) -> None:
+        gone, lost = self.nodes.leave(layout, remade)
+        for name in gone:
+            self._perform([events.Vanish(name)])
+            self._transports.deafen(name)
+            self._listening.pop(name, None)
+            self._routes.pop(name, None)
+        for name, device in lost:
+            self._routes[name].forget_device(device)
+
+    def _give(self, event: events.Event) -> None:
+        self._perform(self.engine.handle(event, self.now))
+        self._soon()
+
+    def _soon(self) -> None:
+        """All events of this turn of the loop are one instant."""
+        if not self._turn and not self._closing:
+            self._turn = True
+            self._loop.call_soon(self._end_turn)
+
+    def _end_turn(self) -> None:
+        self._turn = False
+        self._perform(self.engine.flush(self.now))
+        self.program()
+        self._arm()
+
+    def _arm(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        if (deadline := self.engine.deadline()) is not None:
+            self._timer = self._loop.call_later(self.clock.wait_s(deadline), self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._perform(self.engine.tick(self.now))
+        self._end_turn()
+
+    def _perform(self, effects: list[events.Effect]) -> None:
+        for effect in effects:
+            self._transports.perform(effect)
+
+    # --- the data plane -----------------------------------------------------------------------------------------------
+
+    def program(self) -> None:
+        """Write into fabric and kernels what the engine knows by now; nothing where nothing changed."""
+        version = self.engine.version()
+        if version == self._programmed:
+            return
+        self._programmed = version
+        engine = self.engine
+        wanted = desired(engine, engine.plan, self.numbers, self._ports, engine.fails, engine.fails_between, self._wanted)
+        batches = difference(self.installed, wanted)
+        self.fabric.apply(batches)
+        self.installed.take(batches, wanted)
+        self._wanted = wanted
+        for name, node in self.layout.nodes.items():
+            if not self.engine.foreign(name):
+                self._routes[name].write(wanted_routes(self.engine, node))
+        for call in self.after_programming:
+            call()
+
+    # --- transports ---------------------------------------------------------------------------------------------------
+
+    def _endpoint(self, speaker: str, peer: str) -> Endpoint | None:
+        each = self._sides.get((speaker, peer))
+        if each is None:
+            return None
+        return Endpoint(namespace=self.nodes.handle(speaker), local=each.local, remote=each.remote, device=each.device)
+
+    def _who(self, speaker: str, remote: Address, device: str | None) -> str | None:
+        """The peer that has this address; on a wire only the one at its far end."""
+        return next(
+            (peer for (name, peer), each in self._sides.items() if name == speaker and each.remote == remote and each.device == device),
+            None,
+        )
+
+    # --- what is measured ---------------------------------------------------------------------------------------------
+
+    def watch(self, source: str, destination: str) -> None:
+        """Send probes from one to the other from now on."""
+        self.probes.watch(source, destination)
+
+    def outage(self, source: str, destination: str) -> float:
+        """Seconds of the network's time of the longest gap of the worst flow since the last event."""
+        return self.probes.outage(source, destination) * self.options.speed
+
+    def status(self) -> dict[str, Any]:
+        """What `dualhome status` shows."""
+        views = self.engine.sessions()
+        counted: dict[Reason, int] = {}
+        for (_, reason), (packets, _) in self.fabric.counters().items():
+            counted[reason] = counted.get(reason, 0) + packets
+        return {
+            "up_s": as_seconds(self.now),
+            "speed": self.options.speed,
+            "nodes": len(self.layout.nodes),
+            "ports": len(self.installed.ports),
+            "routes": sum(len(each) for each in self.installed.routes.values()),
+            "sessions": [view for view in views if view.speaker < view.peer or not self._both(view)],
+            "both_sides": views,
+            "packets": {reason.name.lower().replace("_", "-"): count for reason, count in sorted(counted.items()) if count},
+            "failed": [f"{each.name} ({each.how})" for each in self.engine.failed()],
+            "programs": {name: program.running for name, program in self.foreign.programs().items()},
+            "journal": self.engine.journal[-JOURNAL:],
+        }
+
+    def _both(self, view: SessionView) -> bool:
+        """Whether the far side of a session is a speaker of the plan as well."""
+        return view.peer in self.engine.plan.speakers
+
+    # --- rest ---------------------------------------------------------------------------------------------------------
+
+    def unsettled(self) -> str | None:
+        """What may still change; None where nothing may."""
+        if self._transports.in_flight(self.engine.carries):
+            return "messages are on their way"
+        return self.engine.unsettled() or self.foreign.unsettled(self.engine)
+
+    async def settle(self, within_s: float) -> float:
+        """Wait until only keepalives, and attempts to connect that must fail, are left; the network's time by then, in seconds since its start.
+
+        Raises:
+            NotSettled: it takes longer; the message says what was still going on.
+        """
+        limit = self.now + round(within_s * 1_000_000)
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if (reason := self.unsettled()) is None:
+                return as_seconds(self.now)
+            if self.now > limit:
+                raise NotSettled(f"not settled after {within_s:g} s: {reason}")
+
+    async def wait(self, seconds: float) -> None:
+        """Let so many seconds of the network's time pass."""
+        await asyncio.sleep(self.clock.real_s(seconds))

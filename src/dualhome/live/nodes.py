@@ -1,0 +1,216 @@
+"""The namespaces of a network, with their interfaces: made, changed and removed as the layout says.
+
+Every interface is a veth whose other end is a port of the fabric. Whatever lies behind it is one next hop, always the same (`fabric.state.NEXT_HOP`), with the
+fabric's MAC address as a permanent neighbor, so that nobody asks for anybody's address.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Final
+
+from dualhome import _core
+from dualhome.errors import SystemRefused
+from dualhome.fabric.numbers import Numbers
+from dualhome.fabric.state import GATEWAY_MAC, NEXT_HOP
+from dualhome.live.firewall import ruleset
+from dualhome.live.layout import Interface, Layout, Node
+from dualhome.live.place import FABRIC, Place
+from dualhome.net import WIDTH
+
+AT_ONCE: Final = 200  # interfaces made in one batch
+
+Progress = Callable[[int, int, str], None]  # how many, of how many, of what
+
+COMMON: Final = (
+    ("net/ipv4/conf/all/rp_filter", "0"),
+    ("net/ipv4/conf/default/rp_filter", "0"),
+    ("net/ipv4/conf/all/send_redirects", "0"),
+    ("net/ipv4/conf/default/send_redirects", "0"),
+    ("net/ipv4/conf/all/accept_redirects", "0"),
+    ("net/ipv4/conf/default/accept_redirects", "0"),
+    ("net/ipv4/nexthop_compat_mode", "0"),
+    ("net/ipv4/fib_multipath_hash_policy", "1"),
+    ("net/ipv4/icmp_ratelimit", "0"),
+    ("net/ipv4/icmp_msgs_per_sec", "100000"),
+    ("net/ipv4/icmp_msgs_burst", "10000"),
+    ("net/ipv6/conf/default/accept_dad", "0"),
+    ("net/ipv6/conf/default/accept_ra", "0"),
+    ("net/ipv6/conf/default/addr_gen_mode", "1"),
+    ("net/ipv6/fib_multipath_hash_policy", "1"),
+    ("net/ipv6/icmp/ratelimit", "0"),
+)
+FORWARDS: Final = (("net/ipv4/ip_forward", "1"), ("net/ipv6/conf/all/forwarding", "1"))
+STATEFUL: Final = (("net/netfilter/nf_conntrack_tcp_loose", "0"),)
+FABRIC_ONLY: Final = (("net/ipv6/conf/all/disable_ipv6", "1"), ("net/ipv6/conf/default/disable_ipv6", "1"))
+# A host of the Internet has every address; what it sends goes out, though every address is its own.
+EVERY_ADDRESS: Final = (
+    ("rule", "add", "pref", "10", "iif", "lo", "lookup", "main"),
+    ("rule", "add", "pref", "100", "lookup", "local"),
+    ("rule", "del", "pref", "0"),
+    ("route", "add", "local", "0.0.0.0/0", "dev", "lo"),
+    ("-6", "rule", "add", "pref", "10", "iif", "lo", "lookup", "main"),
+    ("-6", "rule", "add", "pref", "100", "lookup", "local"),
+    ("-6", "rule", "del", "pref", "0"),
+    ("-6", "route", "add", "local", "::/0", "dev", "lo"),
+)
+
+
+def port_name(node: str, interface: Interface) -> str:
+    """How the port of an interface is called: `hub1-nva/eth0`."""
+    return f"{node}/{interface.device}"
+
+
+def mac_of(number: int) -> bytes:
+    """The MAC address of the guest's end of a port: locally administered, the port's number in it."""
+    return bytes.fromhex("0264") + number.to_bytes(4)
+
+
+class Nodes:
+    """What is there of the layout. `handle` gives a node's namespace; the fabric's own is `fabric`."""
+
+    def __init__(self, place: Place, numbers: Numbers) -> None:
+        self._place, self._numbers = place, numbers
+        self._handles: dict[str, _core.Namespace] = {}
+        self._there: dict[str, Node] = {}
+        self.fabric: _core.Namespace
+
+    def begin(self) -> None:
+        """The fabric's namespace."""
+        self._refusing("the fabric's namespace", lambda: _core.namespace_create(str(self._place.namespace(FABRIC))))
+        self.fabric = _core.Namespace(str(self._place.namespace(FABRIC)))
+        self.fabric.sysctl(list(FABRIC_ONLY))
+
+    def handle(self, node: str) -> _core.Namespace:
+        """A node's namespace."""
+        return self._handles[node]
+
+    def there(self) -> Mapping[str, Node]:
+        """Nodes as they are."""
+        return self._there
+
+    def number(self, node: str, interface: Interface) -> int:
+        """The port of an interface."""
+        return self._numbers.port(port_name(node, interface))
+
+    def leave(self, layout: Layout, remade: bool) -> tuple[list[str], list[tuple[str, str]]]:
+        """Remove what stands in the way of the layout (`remade`: it has the same names otherwise), or all that it has no more.
+
+        The nodes that are gone, and for the others the devices, by node.
+        """
+        there = self._there.items()
+        gone = [name for name, node in there if (_made_anew(node, layout.nodes[name]) if name in layout.nodes else not remade)]
+        lost = []
+        for name, node in there:
+            wanted = layout.nodes[name].interfaces if name in layout.nodes else ()
+            names = {each.device for each in wanted}
+            for each in node.interfaces:
+                if name in gone or (name in layout.nodes and each not in wanted and (not remade or each.device in names)):
+                    lost.append((name, each))
+        self.fabric.links_delete([self.number(name, each) for name, each in lost])
+        for name in gone:
+            del self._handles[name], self._there[name]
+        _core.namespaces_delete([str(self._place.namespace(name)) for name in gone])
+        for name, each in lost:
+            if name in self._there:
+                node = self._there[name]
+                self._there[name] = replace(node, interfaces=tuple(i for i in node.interfaces if i != each))
+        return gone, [(name, each.device) for name, each in lost if name not in gone]
+
+    def enter(self, layout: Layout, progress: Progress) -> list[int]:
+        """Make what the layout has and isn't there; the numbers of new ports."""
+        fresh = [node for name, node in layout.nodes.items() if name not in self._there]
+        for place, node in enumerate(fresh):
+            if place % 50 == 0:
+                progress(place, len(fresh), "namespaces")
+            self._make(node)
+        ends = [
+            (node, interface)
+            for name, node in layout.nodes.items()
+            for interface in node.interfaces
+            if name not in self._there or interface not in self._there[name].interfaces
+        ]
+        for start in range(0, len(ends), AT_ONCE):
+            progress(start, len(ends), "interfaces")
+            self._plug(ends[start : start + AT_ONCE])
+        for node in fresh:
+            self._finish(node)
+        for name, node in layout.nodes.items():
+            if name in self._there and ruleset(node) != ruleset(self._there[name]):
+                self._filter(node)
+        stay = {name: node for name, node in self._there.items() if name not in layout.nodes}
+        left = {
+            name: tuple(i for i in node.interfaces if i not in layout.nodes[name].interfaces)
+            for name, node in self._there.items()
+            if name not in stay
+        }
+        self._there = stay | {
+            name: replace(node, interfaces=(*node.interfaces, *left.get(name, ()))) for name, node in layout.nodes.items()
+        }
+        return [self.number(node.name, interface) for node, interface in ends]
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _make(self, node: Node) -> None:
+        path = str(self._place.namespace(node.name))
+        self._refusing(f"the namespace of {node.name}", lambda: _core.namespace_create(path))
+        handle = self._handles[node.name] = _core.Namespace(path)
+        handle.sysctl([*COMMON, *(FORWARDS if node.forwards else ())])
+        handle.link_up("lo")
+        handle.addresses([("lo", f"{address}/{WIDTH[address.version]}") for address in node.addresses])
+
+    def _plug(self, ends: Iterable[tuple[Node, Interface]]) -> None:
+        """Both ends of each interface, up; addresses and the one neighbor."""
+        ends = list(ends)
+        pairs = []
+        for node, interface in ends:
+            number = self.number(node.name, interface)
+            pairs.append((f"p{number}", number, _own_mac(number), interface.device, self._handles[node.name], mac_of(number), 0))
+        self._refusing("interfaces", lambda: self.fabric.veths(pairs))
+        for node, interface in ends:
+            handle = self._handles[node.name]
+            mine = [(interface.device, f"{address}/{WIDTH[address.version]}") for address in interface.addresses]
+            handle.addresses([*mine, (interface.device, "fe80::2/64")])
+            handle.neighbors([(interface.device, hop, GATEWAY_MAC) for hop in NEXT_HOP.values()])
+
+    def _finish(self, node: Node) -> None:
+        if node.role == "internet":
+            for words in EVERY_ADDRESS:
+                self._run(node.name, ["ip", *words])
+        if ruleset(node):
+            self._filter(node)
+
+    def _filter(self, node: Node) -> None:
+        """Its rules of nftables, in one transaction; connections go on."""
+        if node.router is not None and node.router.stateful:
+            self._handles[node.name].sysctl(list(STATEFUL))
+        self._run(node.name, ["nft", "-f", "-"], "flush ruleset\n" + ruleset(node))
+
+    def _run(self, node: str, command: list[str], text: str = "") -> None:
+        """A program inside a node's namespace."""
+        words = ["nsenter", f"--net={self._place.namespace(node)}", *command]
+        try:
+            done = subprocess.run(words, input=text, capture_output=True, text=True, check=False)
+        except FileNotFoundError as error:
+            raise SystemRefused(f"{error.filename} is not installed (Debian: apt-get install util-linux iproute2 nftables)") from error
+        if done.returncode:
+            raise SystemRefused(f"{node}: {' '.join(command)}: {done.stderr.strip()}")
+
+    @staticmethod
+    def _refusing(what: str, do: Callable[[], object]) -> None:
+        try:
+            do()
+        except OSError as error:
+            raise SystemRefused(f"{what} can't be made: {error}") from error
+
+
+def _made_anew(node: Node, wanted: Node) -> bool:
+    """Whether a node that is there is another kind of node, or has other addresses of its own, so that it can't become the wanted one."""
+    return (node.role, node.addresses, node.forwards) != (wanted.role, wanted.addresses, wanted.forwards)
+
+
+def _own_mac(number: int) -> bytes:
+    """Of the fabric's end, which nobody ever sees."""
+    return bytes.fromhex("0265") + number.to_bytes(4)

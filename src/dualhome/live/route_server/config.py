@@ -1,0 +1,264 @@
+"""A route server's file: read, judged, and put into values. Every fault is found in one go, with its line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from dualhome.errors import Fault, TopologyError
+from dualhome.live.route_server.shape import form
+from dualhome.model import AZURE_ASN, Rule
+from dualhome.net import Address, Prefix
+from dualhome.topology.build_routers import rules
+from dualhome.topology.form import Use, inspect
+from dualhome.topology.reading import MAX_BYTES, Locator, decode, read
+from dualhome.topology.words import Wrong, nearest
+
+Data = Mapping[str, Any]
+MOST_PEERS: Final = 1000
+MAIN_TABLE: Final = 254
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """One speaker. `namespace`: a path, or a name beneath /run/netns; None for the process's own."""
+
+    name: str
+    asn: int
+    router_id: str
+    listen: tuple[Address, ...]
+    port: int
+    namespace: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """Whom the instances talk to; what isn't given has the value of `defaults`, or that of what the server behaves like."""
+
+    name: str
+    address: Address
+    asn: int
+    description: str = ""
+    port: int = 179
+    passive: bool = False
+    enabled: bool = True
+    keepalive_s: float = 60
+    hold_s: int = 180
+    ttl: int = 0  # the kernel's
+    families: tuple[str, ...] = ()
+    max_routes: int | None = None
+    next_hop: str = "unchanged"
+    as_override: bool = False
+    allowas_in: int = 0
+    rules_in: tuple[Rule, ...] = ()
+    rules_out: tuple[Rule, ...] = ()
+    reflect: bool = True
+    transparent: bool = False  # `route_server_client`
+    instances: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kernel:
+    """Where best paths are written."""
+
+    table: int
+    metric: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A valid file."""
+
+    file: str
+    azure: bool
+    instances: tuple[Instance, ...]
+    peers: tuple[Peer, ...]
+    originate: tuple[Prefix, ...]
+    multipath: int
+    kernel: Kernel | None
+    metrics: tuple[str, int] | None
+    log_format: str
+    log_level: str
+    control: Path | None
+
+
+def load(path: Path) -> Config:
+    """The file's configuration. TopologyError with every fault of it, or that it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        fault = Fault(file=str(path), line=0, column=0, message=f"cannot be read: {(error.strerror or 'no such file').lower()}")
+        raise TopologyError([fault]) from error
+    return parse(decode(raw, str(path)), str(path))
+
+
+def parse(text: str, file: str = "route-server.yaml") -> Config:
+    """A text's configuration. TopologyError with every fault of it."""
+    try:
+        root, doubled = read(text, file)
+    except TopologyError as error:
+        raise TopologyError([_own_words(fault) for fault in error.faults]) from error
+    data: Data = root.value
+    wrongs, uses = inspect(data, form())
+    if not wrongs:
+        wrongs = [*_judged(data), *_names(data, uses)]
+    found = sorted(doubled + list(_faults(wrongs, data, Locator(root), file)), key=lambda fault: (fault.line, fault.column))
+    if found:
+        raise TopologyError(found)
+    return _built(data, file)
+
+
+def _own_words(fault: Fault) -> Fault:
+    return replace(fault, hint="it names 'instances' and 'peers'" if "topology" in fault.hint else fault.hint)
+
+
+def _faults(wrongs: Sequence[Wrong], data: Data, lines: Locator, file: str) -> Iterator[Fault]:
+    for wrong in dict.fromkeys(wrongs):
+        line, column = lines.of(wrong.path, key=wrong.key)
+        who = _owner(wrong.path, data)
+        yield Fault(file=file, line=line, column=column, message=f"{who}: {wrong.text}" if who else wrong.text, hint=wrong.hint)
+
+
+def _owner(path: Sequence[str | int], data: Data) -> str:
+    """What a fault belongs to, in words."""
+    if len(path) < 2 or path[0] not in ("peers", "instances") or not isinstance(path[1], int):
+        return ""
+    what, each = str(path[0])[:-1], data[str(path[0])][path[1]]
+    name = each.get("name") if isinstance(each, Mapping) else None
+    return f"{what} {name!r}" if isinstance(name, str) else f"{what} {path[1] + 1}"
+
+
+# --- what the form can't say ----------------------------------------------------------------------------------------------
+
+
+def _judged(data: Data) -> Iterator[Wrong]:
+    instances, peers = data["instances"], data["peers"]
+    yield from _twice(data, "instances", "name")
+    yield from _twice(data, "peers", "name")
+    yield from _twice(data, "peers", "address")
+    heard: dict[tuple[str, str, int], str] = {}
+    for place, each in enumerate(instances):
+        addresses = [Address.parse(text) for text in each["listen"]]
+        given = each.get("router_id")
+        if given is None and not any(a.version == 4 for a in addresses):
+            yield Wrong(("instances", place), "'router_id' is missing", "only an IPv4 address in 'listen' can stand for it")
+        elif given is not None and (":" in given or given == "0.0.0.0"):
+            yield Wrong(("instances", place, "router_id"), f"'router_id' is {given!r}, wanted an IPv4 address that is not 0.0.0.0")
+        for index, address in enumerate(each["listen"]):
+            key = (str(each.get("namespace", "")), str(Address.parse(address)), int(each.get("port", 179)))
+            if key in heard:
+                yield Wrong(("instances", place, "listen", index), f"listens on {address} too, as instance {heard[key]!r} does")
+            heard.setdefault(key, each["name"])
+    most = int(data.get("limits", {}).get("peers", MOST_PEERS))
+    if len(peers) > most:
+        yield Wrong(("peers",), f"{len(peers)} peers, wanted at most {most}", "'limits' has 'peers'")
+    versions = {Address.parse(text).version for each in instances for text in each["listen"]}
+    names = [each["name"] for each in instances]
+    for place, each in enumerate(peers):
+        address = Address.parse(each["address"])
+        if address.version not in versions:
+            yield Wrong(("peers", place, "address"), f"'address' is {each['address']!r}, and no instance listens on IPv{address.version}")
+        for index, name in enumerate(each.get("instances", ())):
+            if name not in names:
+                yield Wrong(("peers", place, "instances", index), f"no instance {name!r}", nearest(name, names))
+    for path, each in ((("defaults",), data.get("defaults", {})), *((("peers", i), each) for i, each in enumerate(peers))):
+        if each.get("multihop") is False and each.get("ttl", 1) > 1:
+            yield Wrong((*path, "ttl"), f"'ttl' is {each['ttl']} without multihop", "leave one of the two away")
+        timers = each.get("timers", {})
+        if timers.get("keepalive_s", 0) >= timers.get("hold_s", 65536):
+            yield Wrong((*path, "timers"), "'keepalive_s' is not less than 'hold_s'", "a third of it is usual")
+    if "metrics" in data and not _host_and_port(data["metrics"]):
+        yield Wrong(("metrics",), f"'metrics' is {data['metrics']!r}, wanted an address and a port, as 127.0.0.1:9179")
+
+
+def _twice(data: Data, section: str, key: str) -> Iterator[Wrong]:
+    first: dict[str, str] = {}
+    for place, each in enumerate(data[section]):
+        value = str(Address.parse(each[key])) if key == "address" else each[key]
+        if value in first:
+            yield Wrong((section, place, key), f"{key!r} is {each[key]!r}, as of {section[:-1]} {first[value]!r}")
+        first.setdefault(value, each["name"])
+
+
+def _names(data: Data, uses: Sequence[Use]) -> Iterator[Wrong]:
+    """Whom rules name."""
+    known = [each["name"] for each in data["peers"]]
+    for use in uses:
+        if use.name not in known:
+            yield Wrong(use.path, f"no peer {use.name!r}", nearest(use.name, known))
+
+
+def _host_and_port(text: str) -> tuple[str, int] | None:
+    host, _, port = text.rpartition(":")
+    try:
+        address = Address.parse(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return None
+    return (str(address), int(port)) if 1 <= int(port) <= 65535 else None
+
+
+# --- values ---------------------------------------------------------------------------------------------------------------
+
+
+def _built(data: Data, file: str) -> Config:
+    azure = data.get("behaves_like", "azure") == "azure"
+    limits, log, programming = data.get("limits", {}), data.get("log", {}), data.get("programming", "none")
+    kernel = None
+    if isinstance(programming, Mapping):
+        kernel = Kernel(table=int(programming["kernel"].get("table", MAIN_TABLE)), metric=int(programming["kernel"].get("metric", 20)))
+    return Config(
+        file=file,
+        azure=azure,
+        instances=tuple(map(_instance, data["instances"])),
+        peers=tuple(_peer({**data.get("defaults", {}), **each}, azure, limits) for each in data["peers"]),
+        originate=tuple(map(Prefix.parse, data.get("originate", ()))),
+        multipath=int(limits.get("paths", 64)),
+        kernel=kernel,
+        metrics=_host_and_port(data["metrics"]) if "metrics" in data else None,
+        log_format=log.get("format", "text"),
+        log_level=log.get("level", "info"),
+        control=Path(data["control"]) if "control" in data else None,
+    )
+
+
+def _instance(x: Data) -> Instance:
+    listen = tuple(map(Address.parse, x["listen"]))
+    return Instance(
+        name=x["name"],
+        asn=int(x.get("asn", AZURE_ASN)),
+        router_id=x.get("router_id") or next(str(each) for each in listen if each.version == 4),
+        listen=listen,
+        port=int(x.get("port", 179)),
+        namespace=x.get("namespace"),
+    )
+
+
+def _peer(x: Data, azure: bool, limits: Data) -> Peer:
+    address, timers = Address.parse(x["address"]), x.get("timers", {})
+    most = x.get("max_routes", limits.get("max_routes", 4000 if azure else None))  # R87
+    transparent = bool(x.get("route_server_client", not azure))
+    return Peer(
+        name=x["name"],
+        address=address,
+        asn=int(x["asn"]),
+        description=x.get("description", ""),
+        port=int(x.get("port", 179)),
+        passive=x.get("passive", False),
+        enabled=x.get("enabled", True),
+        keepalive_s=float(timers.get("keepalive_s", min(60, timers.get("hold_s", 180) / 3))),
+        hold_s=round(timers.get("hold_s", 180)),
+        ttl=int(x.get("ttl", 0 if x.get("multihop", True) else 1)),
+        families=tuple(x.get("families", ("ipv4" if address.version == 4 else "ipv6",))),
+        max_routes=None if most is None else int(most),
+        next_hop=x.get("next_hop", "unchanged" if transparent else "self"),
+        as_override=x.get("as_override", False),
+        allowas_in=int(x.get("allowas_in", 0)),
+        rules_in=rules(x.get("import", ())),
+        rules_out=rules(x.get("export", ())),
+        reflect=x.get("reflect", True),
+        transparent=transparent,
+        instances=tuple(x.get("instances", ())),
+    )

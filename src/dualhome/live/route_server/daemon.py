@@ -1,0 +1,262 @@
+"""The daemon: instances of a route server on real sockets, from a file that may change while sessions stay up."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from dualhome import _core
+from dualhome.bgp.events import State
+from dualhome.bgp.speaker import Journal, Speaker
+from dualhome.errors import RequestError, SystemRefused, TopologyError
+from dualhome.live.host import SpeakerHost
+from dualhome.live.route_server import control, metrics
+from dualhome.live.route_server.answers import Answers
+from dualhome.live.route_server.config import Config, Instance, load
+from dualhome.live.route_server.log import logger
+from dualhome.live.route_server.programming import Programming
+from dualhome.live.route_server.speakers import peers_of, speaker_config
+from dualhome.live.route_server.unit import notify
+from dualhome.live.sockets import Endpoint, Namespace
+from dualhome.net import Address, Prefix
+
+OWN: Final = "/proc/self/ns/net"
+PROGRAM_S: Final = 0.2
+"""Between two writes to the kernel, so that a burst of changes is one."""
+
+
+class RouteServer:
+    """All that runs. `start` listens and begins; `reload` follows the file; `stop` says goodbye."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.log: Any = logger(config.log_format, config.log_level)
+        self.counts = metrics.Counts()
+        self.started_s = time.time()
+        self.changed_s: dict[tuple[str, str], float] = {}
+        self.host = SpeakerHost(self._endpoint, self._who, self._journal, self._decided)
+        self._endpoints: dict[tuple[str, str], Endpoint] = {}
+        self._peers: dict[tuple[str, Address], str] = {}
+        self._namespaces: dict[str, Namespace] = {}
+        self._programs: dict[str, Programming] = {}
+        self._written: dict[str, int] = {}
+        self._writing: asyncio.TimerHandle | None = None
+        self._servers: list[asyncio.Server] = []
+        self._answers = Answers(self)
+
+    @property
+    def speakers(self) -> dict[str, Speaker]:
+        """By instance."""
+        return self.host.speakers
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """Connections of strangers, by instance."""
+        return self.host.transports.refused
+
+    async def start(self) -> None:
+        """Listen, then begin.
+
+        Raises:
+            SystemRefused: a port is taken, a namespace isn't there, a privilege is missing.
+        """
+        self._know(self.config)
+        for instance in self.config.instances:
+            self._listen(instance)
+        if self.config.metrics is not None:
+            self._servers.append(await metrics.serve(*self.config.metrics, lambda: metrics.text_of(self)))
+        if self.config.control is not None:
+            self._servers.append(await control.serve(self.config.control, self._answer))
+        for instance in self.config.instances:
+            self._begin(instance)
+        self.log.info("started", file=self.config.file, instances=len(self.config.instances), peers=len(self.config.peers))
+
+    def reload(self) -> Sequence[str]:
+        """Read the file anew and follow it; what is wrong with it, and then nothing has changed."""
+        try:
+            new = load(Path(self.config.file))
+        except TopologyError as error:
+            said = [str(fault) for fault in error.faults]
+            self.log.error("reload refused", faults=said)
+            return said
+        old = self.config
+        fixed = replace(new, metrics=old.metrics, control=old.control, log_format=old.log_format, kernel=old.kernel)
+        if fixed != new:
+            self.log.warning("reload", text="metrics, control, programming and the log's format change at the next start")
+        before = {each.name: each for each in old.instances}
+        after = {each.name: each for each in new.instances}
+        for name, each in before.items():
+            if name not in after or _place(after[name]) != _place(each):
+                self._programs.pop(name, _NOTHING).clear()
+                self.host.remove(name)
+        self.config = fixed
+        self.log = logger(fixed.log_format, fixed.log_level)
+        refused: list[str] = []
+        self._know(fixed)
+        for name, each in after.items():
+            if name in self.speakers:
+                self.host.reconfigure(speaker_config(fixed, each))
+                continue
+            try:
+                self._listen(each)
+            except SystemRefused as error:
+                refused.append(str(error))
+                continue
+            self._begin(each)
+        self.log.info("reloaded", file=fixed.file, instances=len(fixed.instances), peers=len(fixed.peers), refused=refused)
+        return refused
+
+    async def stop(self) -> None:
+        """Cease/2 to all, then the end."""
+        for server in self._servers:
+            server.close()
+        if self._writing is not None:
+            self._writing.cancel()
+        await self.host.end()
+        for program in self._programs.values():
+            program.clear()
+        if self.config.control is not None:
+            self.config.control.unlink(missing_ok=True)
+        self.log.info("stopped")
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _listen(self, instance: Instance) -> None:
+        try:
+            for address in instance.listen:
+                self.host.transports.listen(instance.name, self._namespace(instance), address, instance.port)
+        except SystemRefused:
+            self.host.transports.deafen(instance.name)
+            raise
+
+    def _begin(self, instance: Instance) -> None:
+        speaker = self.host.add(speaker_config(self.config, instance))
+        if self.config.kernel is not None:
+            self._programs[instance.name] = Programming(_core.Namespace(_path(instance)), self.config.kernel)
+            speaker.rib.changes()
+        self.host.start(instance.name)
+
+    def _know(self, config: Config) -> None:
+        """Whom the instances talk to, and how."""
+        self._endpoints, self._peers = {}, {}
+        for instance in config.instances:
+            for peer in peers_of(config, instance):
+                self._peers[instance.name, peer.address] = peer.name
+                self._endpoints[instance.name, peer.name] = Endpoint(
+                    local=next(each for each in instance.listen if each.version == peer.address.version),
+                    remote=peer.address,
+                    port=peer.port,
+                    namespace=self._namespace(instance),
+                    ttl=peer.ttl,
+                )
+
+    def _namespace(self, instance: Instance) -> Namespace | None:
+        if instance.namespace is None:
+            return None
+        path = _path(instance)
+        try:
+            if path not in self._namespaces:
+                self._namespaces[path] = _core.Namespace(path)
+        except OSError as error:
+            raise SystemRefused(f"instance {instance.name!r}: no network namespace at {path}: {error.strerror or error}") from error
+        return self._namespaces[path]
+
+    def _endpoint(self, instance: str, peer: str) -> Endpoint | None:
+        return self._endpoints.get((instance, peer))
+
+    def _who(self, instance: str, remote: Address, _: str | None) -> str | None:
+        peer = self._peers.get((instance, remote))
+        if peer is None:
+            self.log.warning("stranger refused", instance=instance, address=str(remote))
+        return peer
+
+    def _journal(self, instance: str, line: Journal) -> None:
+        if line.kind == "session":
+            self.changed_s[instance, line.peer] = time.time()
+        level = (
+            self.log.warning if line.kind == "notification" else self.log.info if State.ESTABLISHED.value in line.text else self.log.debug
+        )
+        level(line.kind, instance=instance, peer=line.peer, text=line.text)
+
+    def _answer(self, request: Mapping[str, Any]) -> Any:
+        if request.get("ask") == "reload":
+            if wrong := self.reload():
+                raise RequestError("\n".join(wrong))
+            return "reloaded"
+        return self._answers.of(request)
+
+    # --- the kernel -----------------------------------------------------------------------------------------------------
+
+    def _decided(self, instances: Sequence[str]) -> None:
+        if self._programs and self._writing is None:
+            self._writing = asyncio.get_running_loop().call_later(PROGRAM_S, self._program)
+
+    def _program(self) -> None:
+        self._writing = None
+        for name, program in self._programs.items():
+            rib = self.speakers[name].rib
+            if self._written.get(name) == rib.version():
+                continue
+            best = {Prefix(*prefix): tuple(hop for hop, peer, _ in hops if peer >= 0) for prefix, hops in rib.best()}
+            try:
+                writes = program.write({prefix: hops for prefix, hops in best.items() if hops})
+            except (SystemRefused, OSError) as error:
+                self.log.error("programming", instance=name, text=str(error))
+                continue
+            self._written[name] = rib.version()
+            self.log.debug("programming", instance=name, writes=writes, unresolved=program.unresolved)
+
+
+class _Nothing:
+    """Stands for programming that there isn't."""
+
+    def clear(self) -> None:
+        """Nothing."""
+
+
+_NOTHING: Final = _Nothing()
+
+
+def _place(instance: Instance) -> tuple[object, ...]:
+    """What of an instance needs other sockets."""
+    return instance.listen, instance.port, instance.namespace
+
+
+def _path(instance: Instance) -> str:
+    named = instance.namespace
+    return OWN if named is None else named if "/" in named else f"/run/netns/{named}"
+
+
+async def run(config: Config) -> None:
+    """Run until SIGTERM or SIGINT; SIGHUP reads the file anew.
+
+    Raises:
+        SystemRefused: it can't start.
+    """
+    server = RouteServer(config)
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    try:
+        await server.start()
+    except SystemRefused:
+        server.host.close()
+        raise
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    loop.add_signal_handler(signal.SIGHUP, _reload, server)
+    notify(f"READY=1\nMAINPID={os.getpid()}")
+    await ended.wait()
+    notify("STOPPING=1")
+    await server.stop()
+
+
+def _reload(server: RouteServer) -> None:
+    notify("RELOADING=1")
+    server.reload()
+    notify("READY=1")

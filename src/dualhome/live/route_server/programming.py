@@ -1,0 +1,133 @@
+"""The best paths in the kernel's table, over nexthop groups: a peer that goes costs one rewritten group and not a write a route."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Final, Protocol
+
+from dualhome.errors import SystemRefused
+from dualhome.fabric.difference import moves
+from dualhome.live.route_server.config import Kernel
+from dualhome.net import Address, Prefix
+
+FIRST: Final = 0x44480000
+"""Of our nexthop objects and groups, so that they stay apart from others'."""
+OURS: Final = 84
+"""The number of the protocol that marks our routes, as `_core.ROUTE_PROTOCOL`."""
+
+Way = tuple[str | None, str]  # the router to send to, None where the destination is on the link; and the device
+Ways = tuple[Way, ...]
+Rows = Sequence[tuple[int, bytes, int, int, int, tuple[tuple[str | None, str, int], ...]]]
+
+
+class Routing(Protocol):
+    """A namespace, as far as its routes go."""
+
+    def route_dump(self, table: int = 254) -> Rows:
+        """All routes of a table: family, destination, length, protocol, metric, ways."""
+        ...
+
+    def nexthops(
+        self,
+        put: Sequence[tuple[int, str | None, str | None, bool]] = (),
+        groups: Sequence[tuple[int, Sequence[int]]] = (),
+        drop: Sequence[int] = (),
+    ) -> Sequence[tuple[int, int, str]]:
+        """Write and remove nexthop objects; what was refused: which, the error's number, and why."""
+        ...
+
+    def routes(
+        self, put: Sequence[tuple[bytes, int, int]] = (), drop: Sequence[tuple[bytes, int]] = (), *, table: int = 254, metric: int = 0
+    ) -> Sequence[tuple[int, int, str]]:
+        """Write and remove routes over nexthop objects; what was refused: which, the error's number, and why."""
+        ...
+
+
+@dataclass(slots=True)
+class Programming:
+    """What was written into one kernel's table, so that only differences are written."""
+
+    kernel: Routing
+    where: Kernel
+    unresolved: int = 0  # prefixes without a way in the kernel's own routes
+    _objects: dict[Way, int] = field(default_factory=dict)
+    _groups: dict[int, Ways] = field(default_factory=dict)
+    _routes: dict[Prefix, int] = field(default_factory=dict)
+    _numbers: count[int] = field(default_factory=lambda: count(FIRST))
+
+    def write(self, best: Mapping[Prefix, tuple[str, ...]]) -> int:
+        """Bring the table to these next hops by prefix; how many elements were written.
+
+        Raises:
+            SystemRefused: the kernel refuses one.
+        """
+        resolver = _Resolver(self.kernel.route_dump(254))
+        shared: dict[tuple[str, ...], Ways] = {}
+        goal: dict[Prefix, Ways] = {}
+        for prefix, hops in best.items():
+            if hops not in shared:
+                shared[hops] = tuple(dict.fromkeys(way for hop in hops if (way := resolver.way(hop)) is not None))
+            if shared[hops]:
+                goal[prefix] = shared[hops]
+        self.unresolved = len(best) - len(goal)
+        todo = moves(self._groups, self._routes, goal, self._numbers)
+        self._put_groups(todo.new_groups)
+        self._put_routes(todo.moved)
+        self._put_groups(todo.rewritten)
+        self._put_routes(todo.followed)
+        gone = [_key(prefix) for prefix in todo.dropped_routes]
+        self._check(self.kernel.routes(drop=gone, table=self.where.table, metric=self.where.metric))
+        self._check(self.kernel.nexthops(drop=list(todo.dropped_groups)))
+        for prefix in todo.dropped_routes:
+            del self._routes[prefix]
+        for number in todo.dropped_groups:
+            del self._groups[number]
+        return todo.writes
+
+    def clear(self) -> None:
+        """Take all away that was written."""
+        self.write({})
+        self.kernel.nexthops(drop=list(self._objects.values()))
+        self._objects.clear()
+
+    def _put_groups(self, groups: Mapping[int, Ways]) -> None:
+        fresh = [way for ways in groups.values() for way in ways if way not in self._objects]
+        put: list[tuple[int, str | None, str | None, bool]] = []
+        for via, device in dict.fromkeys(fresh):
+            self._objects[via, device] = number = next(self._numbers)
+            put.append((number, via, device, True))
+        members = [(number, [self._objects[way] for way in ways]) for number, ways in groups.items()]
+        self._check(self.kernel.nexthops(put=put, groups=members))
+        self._groups.update(groups)
+
+    def _put_routes(self, routes: Sequence[tuple[Prefix, int]]) -> None:
+        put = [(*_key(prefix), number) for prefix, number in routes]
+        self._check(self.kernel.routes(put=put, table=self.where.table, metric=self.where.metric))
+        self._routes.update(routes)
+
+    def _check(self, refused: Sequence[tuple[int, int, str]]) -> None:
+        if refused:
+            raise SystemRefused(f"the kernel refused {len(refused)} elements of table {self.where.table}: {refused[0][2]}")
+
+
+class _Resolver:
+    """Which way the kernel's own routes lead; none of ours is asked, so that no next hop is reached by what it brought."""
+
+    def __init__(self, rows: Rows) -> None:
+        own = [row for row in rows if row[3] != OURS and row[5]]
+        self._rows = sorted(((int.from_bytes(row[1]), row[2], len(row[1]) * 8, row[5][0]) for row in own), key=lambda row: -row[1])
+
+    def way(self, hop: str) -> Way | None:
+        """The way to a next hop; None where there is none."""
+        address = Address.parse(hop)
+        bits = 32 if address.version == 4 else 128
+        for network, length, width, (via, device, _) in self._rows:
+            if width == bits and (address.bits ^ network) >> (bits - length) == 0:
+                return via or hop, device
+        return None
+
+
+def _key(prefix: Prefix) -> tuple[bytes, int]:
+    return prefix.bits.to_bytes(4 if prefix.version == 4 else 16), prefix.length

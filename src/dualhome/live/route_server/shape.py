@@ -1,0 +1,80 @@
+"""The form of a route server's file, as a schema; names, addresses and rules are those of topology files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from dualhome.topology.form import schema, validator
+
+
+def _object(properties: Mapping[str, Any], required: tuple[str, ...] = ()) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": False, "properties": dict(properties), "required": list(required)}
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+_YES_NO = {"type": "boolean"}
+_TEXT = {"type": "string"}
+_PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
+_COUNT = {"type": "integer", "minimum": 1, "maximum": 4294967295}
+_WHERE = {"description": "an address and a port, as 127.0.0.1:9179 or [::1]:9179", "type": "string", "pattern": r"^(.*):[0-9]{1,5}$"}
+
+# What `defaults` may say of all peers.
+_COMMON: Mapping[str, Any] = {
+    "port": _PORT,
+    "passive": _YES_NO,
+    "enabled": _YES_NO,
+    "timers": _ref("timers"),
+    "multihop": _YES_NO,
+    "ttl": {"type": "integer", "minimum": 1, "maximum": 255},
+    "families": {"type": "array", "items": {"enum": ["ipv4", "ipv6"]}, "minItems": 1, "uniqueItems": True},
+    "max_routes": _COUNT,
+    "next_hop": {"enum": ["self", "unchanged"]},
+    "as_override": _YES_NO,
+    "allowas_in": {"type": "integer", "minimum": 0, "maximum": 10},
+    "import": _ref("rules"),
+    "export": _ref("rules"),
+    "reflect": _YES_NO,
+    "route_server_client": _YES_NO,
+    "instances": {"type": "array", "items": _ref("name"), "minItems": 1, "uniqueItems": True},
+}
+_INSTANCE = _object(
+    {
+        "name": _ref("name"),
+        "asn": _ref("asn"),
+        "router_id": _ref("address"),
+        "listen": {"type": "array", "items": _ref("address"), "minItems": 1, "uniqueItems": True},
+        "port": _PORT,
+        "namespace": _TEXT,
+    },
+    ("name", "listen"),
+)
+_PEER = _object(
+    {"name": _ref("name"), "address": _ref("address"), "asn": _ref("asn"), "description": _TEXT, **_COMMON}, ("name", "address", "asn")
+)
+_KERNEL = _object({"table": {"type": "integer", "minimum": 1, "maximum": 4294967295}, "metric": _COUNT})
+_FILE = _object(
+    {
+        "behaves_like": {"enum": ["azure", "ideal"]},
+        "instances": {"type": "array", "items": _INSTANCE, "minItems": 1},
+        "defaults": _object(_COMMON),
+        "peers": {"type": "array", "items": _PEER},
+        "originate": _ref("prefixes"),
+        "limits": _object({"peers": _COUNT, "max_routes": _COUNT, "paths": {"type": "integer", "minimum": 1, "maximum": 1024}}),
+        "programming": {"if": {"type": "object"}, "then": _object({"kernel": _KERNEL}, ("kernel",)), "else": {"const": "none"}},
+        "metrics": _WHERE,
+        "log": _object({"format": {"enum": ["json", "text"]}, "level": {"enum": ["debug", "info", "warning", "error"]}}),
+        "control": _TEXT,
+    },
+    ("instances", "peers"),
+)
+
+
+@lru_cache(maxsize=1)
+def form() -> Any:
+    """What judges a route server's file."""
+    return validator({"$schema": schema()["$schema"], "$defs": schema()["$defs"], **_FILE})
