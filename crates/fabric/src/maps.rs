@@ -117,7 +117,10 @@ impl Map {
     pub fn update(&self, keys: &[u8], values: &[u8]) -> Result<()> {
         let count = self.count(keys, self.key_bytes)?;
         if self.count(values, self.value_bytes)? != count {
-            return Err(Error::invalid(format_args!("eBPF map {}: {count} keys and another number of values", self.name)));
+            return Err(Error::invalid(format_args!(
+                "eBPF map {}: {count} keys and another number of values",
+                self.name
+            )));
         }
         if count < 2 || self.kind == ARRAY {
             let pairs = keys.chunks_exact(self.key_bytes).zip(values.chunks_exact(self.value_bytes));
@@ -227,7 +230,11 @@ impl Map {
 
     fn count(&self, column: &[u8], width: usize) -> Result<usize> {
         if column.len() % width != 0 {
-            return Err(Error::invalid(format_args!("eBPF map {}: {} octets are no elements of {width}", self.name, column.len())));
+            return Err(Error::invalid(format_args!(
+                "eBPF map {}: {} octets are no elements of {width}",
+                self.name,
+                column.len()
+            )));
         }
         Ok(column.len() / width)
     }
@@ -313,8 +320,13 @@ pub fn pinned(path: &Path) -> Result<OwnedFd> {
 fn cpus() -> Result<usize> {
     let path = Path::new("/sys/devices/system/cpu/possible");
     let text = std::fs::read_to_string(path).map_err(|e| Error::of(&e, path.display()))?;
-    let last = text.trim().rsplit(['-', ',']).next().and_then(|number| number.parse::<usize>().ok());
-    last.map(|number| number + 1).ok_or_else(|| Error::invalid(format_args!("{}: {text}", path.display())))
+    let last = text
+        .trim()
+        .rsplit(['-', ','])
+        .next()
+        .and_then(|number| number.parse::<usize>().ok());
+    last.map(|number| number + 1)
+        .ok_or_else(|| Error::invalid(format_args!("{}: {text}", path.display())))
 }
 
 fn call<T>(command: u32, request: &mut T) -> io::Result<()> {
@@ -323,5 +335,9 @@ fn call<T>(command: u32, request: &mut T) -> io::Result<()> {
 
 fn call_for<T>(command: u32, request: &mut T) -> io::Result<RawFd> {
     let done = unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut *request, mem::size_of::<T>()) };
-    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(done as RawFd) }
+    if done < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(done as RawFd)
+    }
 }
