@@ -30,6 +30,12 @@ pub struct Fabric {
 impl Fabric {
     /// Load the compiled object, with so many entries in each map, and pin all of it in a directory of a bpffs.
     pub fn create(object: &[u8], entries: &[(String, u32)], pins: &Path) -> Result<Self> {
+        if !maps::can_pin(pins)? {
+            return Err(Error::invalid(format_args!(
+                "{} is no file system for eBPF (mount -t bpf)",
+                pins.display()
+            )));
+        }
         let mut loader = EbpfLoader::new();
         loader.verifier_log_level(VerifierLogLevel::STATS);
         for (name, count) in entries {
@@ -38,7 +44,8 @@ impl Fabric {
         let mut loaded = loader.load(object).map_err(|e| refused("the maps", &e))?;
         for (name, map) in loaded.maps() {
             if !name.starts_with('.') {
-                map.pin(pins.join(name)).map_err(|e| refused(&format!("pinning the map {name}"), &e))?;
+                map.pin(pins.join(name))
+                    .map_err(|e| refused(&format!("pinning the map {name}"), &e))?;
             }
         }
         let program: &mut SchedClassifier = loaded
@@ -54,7 +61,11 @@ impl Fabric {
     pub fn open(pins: &Path) -> Result<Self> {
         let mut maps = BTreeMap::new();
         for entry in fs::read_dir(pins).map_err(|e| Error::of(&e, pins.display()))? {
-            let name = entry.map_err(|e| Error::of(&e, pins.display()))?.file_name().to_string_lossy().into_owned();
+            let name = entry
+                .map_err(|e| Error::of(&e, pins.display()))?
+                .file_name()
+                .to_string_lossy()
+                .into_owned();
             if name != PROGRAM && !name.contains('.') {
                 // the kernel's own files there have a dot
                 maps.insert(name.clone(), Map::open(&name, &pins.join(&name))?);
@@ -66,7 +77,9 @@ impl Fabric {
 
     /// A map by its name.
     pub fn map(&self, name: &str) -> Result<&Map> {
-        self.maps.get(name).ok_or_else(|| Error::invalid(format_args!("the fabric has no map {name}")))
+        self.maps
+            .get(name)
+            .ok_or_else(|| Error::invalid(format_args!("the fabric has no map {name}")))
     }
 
     /// Let the program judge what comes in at these interfaces.

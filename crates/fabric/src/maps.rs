@@ -14,11 +14,14 @@ const DELETE_ELEM: u32 = 3;
 const GET_NEXT_KEY: u32 = 4;
 const OBJ_GET: u32 = 7;
 const OBJ_GET_INFO_BY_FD: u32 = 15;
+const LOOKUP_BATCH: u32 = 24;
 const UPDATE_BATCH: u32 = 26;
 const DELETE_BATCH: u32 = 27;
 
 const ARRAY: u32 = 2;
 const PERCPU_ARRAY: u32 = 6;
+
+const AT_ONCE: usize = 8192; // elements that are read by one call
 
 /// `union bpf_attr`, as far as it is used here: what operations on one element take.
 #[repr(C)]
@@ -114,7 +117,10 @@ impl Map {
     pub fn update(&self, keys: &[u8], values: &[u8]) -> Result<()> {
         let count = self.count(keys, self.key_bytes)?;
         if self.count(values, self.value_bytes)? != count {
-            return Err(Error::invalid(format_args!("eBPF map {}: {count} keys and another number of values", self.name)));
+            return Err(Error::invalid(format_args!(
+                "eBPF map {}: {count} keys and another number of values",
+                self.name
+            )));
         }
         if count < 2 || self.kind == ARRAY {
             let pairs = keys.chunks_exact(self.key_bytes).zip(values.chunks_exact(self.value_bytes));
@@ -144,16 +150,16 @@ impl Map {
 
     /// All elements: keys, and values. Of an array those that aren't zero.
     pub fn read(&self) -> Result<(Vec<u8>, Vec<u8>)> {
-        let (mut keys, mut values) = (Vec::new(), Vec::new());
-        let (mut key, mut value) = (Vec::new(), vec![0; self.value_bytes]);
-        while let Some(next) = self.next_key(&key)? {
-            key = next;
-            if self.lookup(&key, &mut value)? && !(self.kind == ARRAY && value.iter().all(|byte| *byte == 0)) {
-                keys.extend_from_slice(&key);
-                values.extend_from_slice(&value);
-            }
+        let (keys, values) = self.scan(self.value_bytes)?;
+        if self.kind != ARRAY {
+            return Ok((keys, values));
         }
-        Ok((keys, values))
+        let pairs = keys.chunks_exact(self.key_bytes).zip(values.chunks_exact(self.value_bytes));
+        let found: Vec<_> = pairs.filter(|(_, value)| value.iter().any(|byte| *byte != 0)).collect();
+        Ok((
+            found.iter().flat_map(|(key, _)| key.iter().copied()).collect(),
+            found.iter().flat_map(|(_, value)| value.iter().copied()).collect(),
+        ))
     }
 
     /// Of an array per CPU whose values are pairs of 64-bit numbers: by index the sums over all CPUs, where they aren't zero.
@@ -161,28 +167,74 @@ impl Map {
         if self.kind != PERCPU_ARRAY || self.value_bytes != 16 {
             return Err(Error::invalid(format_args!("eBPF map {} holds no counters", self.name)));
         }
+        let width = self.value_bytes * cpus()?;
+        let (keys, values) = self.scan(width)?;
         let mut found = Vec::new();
-        let mut values = vec![0; self.value_bytes * cpus()?];
-        for index in 0..self.entries {
-            let key = index.to_ne_bytes();
-            if !self.lookup(&key, &mut values)? {
-                continue;
-            }
+        for (key, value) in keys.chunks_exact(self.key_bytes).zip(values.chunks_exact(width)) {
             let (mut packets, mut bytes) = (0, 0);
-            for each in values.chunks_exact(16) {
+            for each in value.chunks_exact(16) {
                 packets += u64::from_ne_bytes(each[..8].try_into().expect("8 octets"));
                 bytes += u64::from_ne_bytes(each[8..].try_into().expect("8 octets"));
             }
             if packets > 0 {
-                found.push((index, packets, bytes));
+                found.push((u32::from_ne_bytes(key.try_into().expect("an index")), packets, bytes));
             }
         }
         Ok(found)
     }
 
+    /// Every element, in batches where the kernel knows them for this kind of map. `width`: octets of a value as the kernel hands it out.
+    fn scan(&self, width: usize) -> Result<(Vec<u8>, Vec<u8>)> {
+        let (mut keys, mut values) = (Vec::new(), Vec::new());
+        let (mut some_keys, mut some_values) = (vec![0; AT_ONCE * self.key_bytes], vec![0; AT_ONCE * width]);
+        let (mut from, mut onward) = (Vec::new(), vec![0; self.key_bytes.max(mem::size_of::<u64>())]);
+        loop {
+            let mut request = Batch {
+                in_batch: if keys.is_empty() { 0 } else { from.as_ptr() as u64 },
+                out_batch: onward.as_mut_ptr() as u64,
+                keys: some_keys.as_mut_ptr() as u64,
+                values: some_values.as_mut_ptr() as u64,
+                count: AT_ONCE as u32,
+                map: self.fd.as_raw_fd() as u32,
+                ..Batch::default()
+            };
+            let done = call(LOOKUP_BATCH, &mut request);
+            let last = match &done {
+                Ok(()) => false,
+                Err(error) if error.raw_os_error() == Some(libc::ENOENT) => true,
+                Err(_) if keys.is_empty() => return self.scan_one_by_one(width),
+                Err(error) => return Err(self.failed("read", error)),
+            };
+            let count = request.count as usize;
+            keys.extend_from_slice(&some_keys[..count * self.key_bytes]);
+            values.extend_from_slice(&some_values[..count * width]);
+            if last || count == 0 {
+                return Ok((keys, values));
+            }
+            from.clone_from(&onward);
+        }
+    }
+
+    fn scan_one_by_one(&self, width: usize) -> Result<(Vec<u8>, Vec<u8>)> {
+        let (mut keys, mut values) = (Vec::new(), Vec::new());
+        let (mut key, mut value) = (Vec::new(), vec![0; width]);
+        while let Some(next) = self.next_key(&key)? {
+            key = next;
+            if self.lookup(&key, &mut value)? {
+                keys.extend_from_slice(&key);
+                values.extend_from_slice(&value);
+            }
+        }
+        Ok((keys, values))
+    }
+
     fn count(&self, column: &[u8], width: usize) -> Result<usize> {
         if column.len() % width != 0 {
-            return Err(Error::invalid(format_args!("eBPF map {}: {} octets are no elements of {width}", self.name, column.len())));
+            return Err(Error::invalid(format_args!(
+                "eBPF map {}: {} octets are no elements of {width}",
+                self.name,
+                column.len()
+            )));
         }
         Ok(column.len() / width)
     }
@@ -243,6 +295,16 @@ impl Map {
     }
 }
 
+/// Whether a directory is one of a bpffs.
+pub fn can_pin(directory: &Path) -> Result<bool> {
+    let text = CString::new(directory.as_os_str().as_bytes()).map_err(|_| Error::invalid("a path with a zero in it"))?;
+    let mut found = mem::MaybeUninit::<libc::statfs>::uninit();
+    if unsafe { libc::statfs(text.as_ptr(), found.as_mut_ptr()) } < 0 {
+        return Err(Error::last(directory.display()));
+    }
+    Ok(unsafe { found.assume_init() }.f_type == libc::BPF_FS_MAGIC)
+}
+
 /// A descriptor of what is pinned here.
 pub fn pinned(path: &Path) -> Result<OwnedFd> {
     let text = CString::new(path.as_os_str().as_bytes()).map_err(|_| Error::invalid("a path with a zero in it"))?;
@@ -258,8 +320,13 @@ pub fn pinned(path: &Path) -> Result<OwnedFd> {
 fn cpus() -> Result<usize> {
     let path = Path::new("/sys/devices/system/cpu/possible");
     let text = std::fs::read_to_string(path).map_err(|e| Error::of(&e, path.display()))?;
-    let last = text.trim().rsplit(['-', ',']).next().and_then(|number| number.parse::<usize>().ok());
-    last.map(|number| number + 1).ok_or_else(|| Error::invalid(format_args!("{}: {text}", path.display())))
+    let last = text
+        .trim()
+        .rsplit(['-', ','])
+        .next()
+        .and_then(|number| number.parse::<usize>().ok());
+    last.map(|number| number + 1)
+        .ok_or_else(|| Error::invalid(format_args!("{}: {text}", path.display())))
 }
 
 fn call<T>(command: u32, request: &mut T) -> io::Result<()> {
@@ -268,5 +335,9 @@ fn call<T>(command: u32, request: &mut T) -> io::Result<()> {
 
 fn call_for<T>(command: u32, request: &mut T) -> io::Result<RawFd> {
     let done = unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut *request, mem::size_of::<T>()) };
-    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(done as RawFd) }
+    if done < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(done as RawFd)
+    }
 }
