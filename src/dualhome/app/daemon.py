@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from dualhome.app.questions import Questions, prefix_of
@@ -83,9 +84,9 @@ class Served(Questions):
         self._live.change(plan)
         self.topology, self.plan = topology, plan
 
-    def watch(self, source: str, destination: str) -> None:
+    def watch(self, source: str, destination: str, flows: int) -> None:
         """Send probes from now on."""
-        self._live.watch(source, destination)
+        self._live.watch(source, destination, flows)
 
     def outage(self, source: str, destination: str) -> float:
         """The longest gap."""
@@ -115,7 +116,7 @@ class Served(Questions):
 
     def nodes(self) -> dict[str, str]:
         """Namespaces."""
-        return {name: str(self._live.place.namespace(name)) for name in self._live.layout.nodes}
+        return {name: str(self._live.place.namespace(name)) for name, node in self._live.layout.nodes.items() if not node.external}
 
     def status(self) -> dict[str, Any]:
         """What `dualhome status` shows."""
@@ -137,7 +138,9 @@ async def run(order: Mapping[str, Any], say: Any) -> None:
     place = Place(order["name"])
     topology: Topology = order["topology"]
     options = order["options"]
-    network = LiveNetwork(make_plan(topology.network), place, Options(speed=options["speed"], seed=options["seed"]))
+    network = LiveNetwork(
+        make_plan(topology.network), place, Options(speed=options["speed"], seed=options["seed"], directory=Path(order["directory"]))
+    )
     served = Served(topology, network)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 import subprocess
 import sys
 import time
@@ -14,14 +15,16 @@ from typing import Any, Final
 from dualhome.app.questions import Way
 from dualhome.check import Finding
 from dualhome.engine.views import RouteView, SessionView
-from dualhome.errors import SystemRefused
+from dualhome.errors import RequestError, SystemRefused
 from dualhome.explain import Story
 from dualhome.forwarding.effective import EffectiveRoute
 from dualhome.forwarding.trace import Path
-from dualhome.live import machine
+from dualhome.live import machine, programs
 from dualhome.live.control import Client, pack
+from dualhome.live.layout import lay_out
 from dualhome.live.place import Place, all_places, the_place
 from dualhome.model import Network
+from dualhome.plan import make_plan
 from dualhome.topology import Topology
 
 Progress = Callable[[int, int, str], None]
@@ -45,8 +48,11 @@ def up(topology: Topology, name: str | None = None, options: UpOptions | None = 
         SystemRefused: the machine lacks something, or refused; whatever was made by then is removed.
     """
     place = Place(name or topology.network.name)
+    options = options or UpOptions()
     machine.require()
-    order = pack({"name": place.name, "topology": topology, "options": asdict(options or UpOptions())})
+    directory = pathlib.Path(topology.file).absolute().parent
+    _require_programs(topology, options, directory)
+    order = pack({"name": place.name, "topology": topology, "directory": str(directory), "options": asdict(options)})
     place.make()
     reading, writing = os.pipe()
     try:
@@ -71,6 +77,18 @@ def up(topology: Topology, name: str | None = None, options: UpOptions | None = 
         place.clear()
         raise
     return LiveRun(place)
+
+
+def _require_programs(topology: Topology, options: UpOptions, directory: pathlib.Path) -> None:
+    """Of the nodes for which others' programs speak."""
+    network = topology.network
+    foreign = [router for router in network.routers() if router.asn is not None and router.runtime != "builtin"]
+    if foreign and options.speed != 1:
+        raise RequestError(
+            f"{foreign[0].name} has `runtime: {foreign[0].runtime}`, whose timers run as fast as the world's: leave out --speed, or runtime"
+        )
+    if foreign:
+        programs.require(make_plan(network), lay_out(network), directory)
 
 
 def _until_there(lines: Any, place: Place, progress: Progress | None) -> None:

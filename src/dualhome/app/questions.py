@@ -53,7 +53,7 @@ class Questions:
 
     def speakers(self, name: str) -> tuple[str, ...]:
         """Full names of the speakers that a name means: `spoke-rs` is `spoke-rs#0` and `spoke-rs#1`."""
-        return tuple(s for s in self.engine.speakers if _means(name, s))
+        return tuple(s for s in self.plan.speakers if _means(name, s))
 
     def effective_routes(self, nic: str) -> tuple[EffectiveRoute, ...]:
         """Effective routes of a machine's NIC, or of a gateway."""

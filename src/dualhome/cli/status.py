@@ -49,6 +49,7 @@ def data(live: LiveRun) -> dict[str, Any]:
 
     found = live.status()
     return {k: v for k, v in found.items() if k not in ("both_sides", "journal")} | {
+        "plugs": [asdict(each) for each in found["plugs"]],
         "sessions": [form.session(view) for view in found["sessions"]],
         "journal": [asdict(entry) for entry in found["journal"]],
     }

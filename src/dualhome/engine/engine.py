@@ -130,6 +130,10 @@ class Engine:
             self._undetected(*pair, effects)
         return effects
 
+    def outside_changed(self) -> None:
+        """A foreign speaker's routes or sessions are others now."""
+        self._version += 1
+
     def tick(self, now: Instant) -> list[Effect]:
         """All timers of speakers that are due; `flush` follows, as after events."""
         self.now = now
@@ -250,6 +254,8 @@ class Engine:
         self._follow(effects)
 
     def _announce(self, node: str, prefixes: Sequence[Prefix], announced: bool, effects: list[Effect]) -> None:
+        if self._outside is not None and self._outside.foreign(node):
+            raise RequestError(self._outside.instead(node))
         if node not in self.speakers or self.network.router(node) is None:
             raise RequestError(f"{node!r} is no router that speaks BGP, so it can't {'announce' if announced else 'withdraw'} prefixes")
         self._force.announce(node, prefixes, announced)
@@ -371,8 +377,8 @@ class Engine:
 
     def wants(self, speaker: str, peer: str) -> bool:
         """Whether the speaker lives and has this session enabled; whom it doesn't know it refuses (R76)."""
-        if self.foreign(speaker):
-            return not self._faults.crashed(speaker)
+        if self._outside is not None and self._outside.foreign(speaker):
+            return not self._faults.crashed(speaker) and self._outside.expected(speaker, peer)
         mine = self.speakers.get(speaker)
         return mine is not None and speaker not in self._dead and peer in mine.config.peers and mine.config.peers[peer].enabled
 
@@ -415,19 +421,27 @@ class Engine:
 
     def learned(self, speaker: str, peer: str) -> list[RouteView]:
         """What the speaker holds from the peer, before its rules."""
+        if self._outside is not None and self._outside.foreign(speaker):
+            return self._outside.learned(speaker, peer)
         return list(self._views(speaker, peer, self.speakers[speaker].learned(peer)))
 
     def rejected(self, speaker: str, peer: str | None = None) -> list[RouteView]:
         """What it refused."""
-        return list(self._views(speaker, peer, self.speakers[speaker].rejected(peer)))
+        return list(self._views(speaker, peer, self._own(speaker).rejected(peer)))
 
     def advertised(self, speaker: str, peer: str) -> list[RouteView]:
         """What it tells the peer."""
-        return list(self._views(speaker, peer, self.speakers[speaker].advertised(peer), advertised=True))
+        return list(self._views(speaker, peer, self._own(speaker, peer).advertised(peer), advertised=True))
 
     def table(self, speaker: str, prefix: Prefix | None = None) -> list[RouteView]:
         """Its Loc-RIB, with what lost."""
-        return list(self._views(speaker, None, self.speakers[speaker].table(prefix)))
+        return list(self._views(speaker, None, self._own(speaker).table(prefix)))
+
+    def _own(self, speaker: str, peer: str = "") -> Speaker:
+        """The speaker, if it is one of ours; RequestError where only its own program knows."""
+        if self._outside is not None and self._outside.foreign(speaker):
+            raise RequestError(self._outside.instead(speaker, peer))
+        return self.speakers[speaker]
 
     def _views(self, name: str, peer: str | None, routes: Sequence[Route], *, advertised: bool = False) -> Iterator[RouteView]:
         mine, kind = self.speakers[name], self.plan.speakers[name].kind

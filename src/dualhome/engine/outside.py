@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from dualhome.engine.views import SessionView
+from dualhome.engine.views import RouteView, SessionView
 from dualhome.forwarding.world import RibHop
 from dualhome.net import Address, Prefix
 
@@ -15,6 +15,18 @@ class Outside(Protocol):
 
     def foreign(self, speaker: str) -> bool:
         """Whether a program of somebody else's speaks for this node."""
+        ...
+
+    def expected(self, speaker: str, peer: str) -> bool:
+        """Whether a foreign speaker, if it lives, will have this session up."""
+        ...
+
+    def learned(self, speaker: str, peer: str) -> list[RouteView]:
+        """What a foreign speaker says it has from a peer; RequestError or SystemRefused where it can't be asked."""
+        ...
+
+    def instead(self, speaker: str, peer: str = "") -> str:
+        """Who speaks there, and by which command its user asks it for its table, or for what it tells a peer."""
         ...
 
     def session(self, speaker: str, peer: str) -> SessionView:

@@ -1,14 +1,24 @@
-"""Nodes for which a program of somebody else's speaks: FRR, BIRD, or whatever the user connects. What they know is read from the kernel of their namespace."""
+"""Nodes for which a program of somebody else's speaks: FRR, BIRD, or whatever the user connects. What they know is read from the kernel of their namespace.
+
+The kernel tells when its routes change, the programs are asked for their sessions; both in the event loop, by `attend`.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from pathlib import Path
+from typing import Any, Final, Protocol
 
 from dualhome.engine import Engine, events
-from dualhome.engine.views import SessionView
+from dualhome.engine.rest import HOPELESS
+from dualhome.engine.views import RouteView, SessionView
+from dualhome.errors import DualhomeError, RequestError
 from dualhome.forwarding.places import Places
 from dualhome.forwarding.world import RibHop
 from dualhome.live.layout import Layout, Node
@@ -19,9 +29,13 @@ from dualhome.model import Network
 from dualhome.net import WIDTH, Address, Prefix
 from dualhome.plan import Plan
 
+LOG: Final = logging.getLogger("dualhome.live")
 Row = tuple[Prefix, tuple[RibHop, ...]]
 BGP_PROTOCOLS: Final = (186, 12)  # of routes in the kernel: RTPROT_BGP (FRR), RTPROT_BIRD
-QUIET_S: Final = 1.0  # a program that tells nothing new for so long has nothing to tell
+QUIET_S: Final = 1.5  # FRR gathers what it tells a new peer for a second
+GATHER_S: Final = 0.03  # between word of a route and reading them all
+ASK_S: Final = (0.3, 1.0)  # between questions for sessions: while one may come up, and afterwards
+ROUTE_GROUPS: Final = 0x40 | 0x400  # RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_ROUTE
 
 
 class Progress(Protocol):
@@ -41,8 +55,17 @@ class Known:
 class Foreign:
     """All of them; the engine's `Outside`."""
 
-    def __init__(self, network: Network, place: Place, nodes: Nodes) -> None:
-        self._place, self._nodes = place, nodes
+    engine: Engine
+
+    def __init__(self, network: Network, place: Place, nodes: Nodes, directory: Path) -> None:
+        self._place, self._nodes, self._directory = place, nodes, directory
+        self._killed: set[str] = set()
+        self._starting: set[str] = set()
+        self._refused: dict[str, str] = {}  # what a program said that was to be started again
+        self._heard: dict[str, socket.socket] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._reading: asyncio.TimerHandle | None = None
+        self._told: Callable[[], None] = lambda: None
         self._programs: dict[str, Program] = {}
         self._known: dict[str, Known] = {}
         self._changed_at = 0.0
@@ -86,7 +109,7 @@ class Foreign:
     def session(self, speaker: str, peer: str) -> SessionView:
         """Its side of a session, as its program tells."""
         program = self._programs.get(speaker)
-        state = program.states().get(peer, "Idle") if program is not None else "Unknown"
+        state = program.states().get(peer, "Idle") if program is not None else self._seen_from(peer, speaker)
         return SessionView(
             speaker=speaker,
             peer=peer,
@@ -98,6 +121,54 @@ class Foreign:
             carrier=self._carrier(speaker, peer),
         )
 
+    def _seen_from(self, peer: str, speaker: str) -> str:
+        """Of a machine of the user's we know what its peers say."""
+        return self.engine.session(peer, speaker).state if peer in self.engine.speakers else "Unknown"
+
+    def expected(self, speaker: str, peer: str) -> bool:
+        """Nobody waits for a machine of the user's."""
+        return speaker in self._programs or self._seen_from(peer, speaker) == "Established"
+
+    def learned(self, speaker: str, peer: str) -> list[RouteView]:
+        """As its program tells."""
+        program = self._programs.get(speaker)
+        if program is None:
+            raise RequestError(self.instead(speaker, peer))
+        ebgp = self._speaker(speaker).config.peers[peer].policy.ebgp
+        return [
+            RouteView(
+                speaker=speaker,
+                peer=peer,
+                prefix=Prefix.parse(each.prefix),
+                next_hop=each.next_hop,
+                as_path=each.as_path,
+                communities=(),
+                med=None,
+                local_preference=100,
+                origin="EBgp" if ebgp else "IBgp",
+                weight=0,
+                learned_from=peer,
+                best=False,
+                multipath=False,
+                lost_in=None,
+                reason=None,
+                detail=None,
+            )
+            for each in program.learned(peer)
+        ]
+
+    def instead(self, speaker: str, peer: str = "") -> str:
+        """Whom to ask, and how."""
+        program = self._programs.get(speaker)
+        if program is None:
+            return f"{speaker} is a machine of yours (`runtime: external`): ask it there"
+        words = " ".join(program.runtime.show(program.job, peer if peer in program.job.config.peers else ""))
+        return f"for {speaker} speaks {program.word}, which keeps this to itself; ask it: {program.shell()} {words}"
+
+    def _speaker(self, name: str) -> Any:
+        assert self._plan is not None, "programs run only for a plan"
+        return self._plan.speakers[name]
+
     def _carrier(self, speaker: str, peer: str) -> str:
         assert self._plan is not None, "programs run only for a plan"
         return next((s.carrier.value for s in self._plan.sessions if {speaker, peer} == {s.a, s.b}), "")
@@ -105,37 +176,158 @@ class Foreign:
     # --- programs -----------------------------------------------------------------------------------------------------
 
     def start(self, plan: Plan, layout: Layout, progress: Progress) -> None:
-        """Start what isn't running and should be.
+        """Start what isn't running and should be, and anew what is to be told otherwise.
 
         Raises:
-            SystemRefused: a program isn't installed, or refuses its configuration; the message has its own words.
+            RequestError: a program refuses its configuration; the message has its own words.
+            SystemRefused: a program doesn't start.
         """
         self._plan = plan
-        fresh = [name for name in plan.speakers if name in self._names and name not in self._programs and name in layout.nodes]
-        for done, name in enumerate(fresh):
-            node = layout.nodes[name]
-            progress(done, len(fresh), f"{node.router.runtime if node.router else ''} for {name}")
-            program = program_for(plan, node, self._place)
-            if program is not None:
-                program.start()
-                self._programs[name] = program
         for name in [name for name in self._programs if name not in self._names or name not in layout.nodes]:
             self._programs.pop(name).kill()
+            self._killed.discard(name)
+        wanted = [layout.nodes[name] for name in plan.speakers if name in self._names and name in layout.nodes]
+        for done, node in enumerate(wanted):
+            program, known = program_for(plan, node, self._place, self._directory), self._programs.get(node.name)
+            if program is None:
+                known = self._programs.pop(node.name, None)
+            elif known is None or (known.word, known.text) != (program.word, program.text):
+                progress(done, len(wanted), f"{program.word} for {node.name}")
+                self._programs[node.name] = program
+                if known is not None:
+                    known.kill()
+                if node.name not in self._killed:
+                    program.start()
+                continue
+            if known is not None and program is None:
+                known.kill()
+
+    def forget(self, name: str) -> None:
+        """The node is gone; if it comes again it is another one."""
+        if (program := self._programs.pop(name, None)) is not None:
+            program.stop()
+        if name in self._heard:
+            self._unhear(name)
+        self._killed.discard(name)
+        self._known.pop(name, None)
 
     def follow(self, engine: Engine) -> None:
         """Programs of crashed nodes are killed, those of restored ones started."""
         for name, program in self._programs.items():
             crashed = "crash" in engine.fails(name)
-            if crashed and program.running:
+            if crashed and name not in self._killed and name not in self._starting:
+                self._killed.add(name)
                 program.kill()
-            elif not crashed and not program.running:
-                program.start()
+            elif not crashed and name in self._killed and name not in self._starting:
+                self._killed.discard(name)
+                self._spawn(self._start_again(name, program))
+
+    async def _start_again(self, name: str, program: Program) -> None:
+        """It takes a second or two, so not in the event loop."""
+        self._starting.add(name)
+        self._refused.pop(name, None)
+        try:
+            await asyncio.to_thread(program.start)
+        except DualhomeError as error:
+            self._refused[name] = str(error)
+            LOG.error("%s", error)
+        finally:
+            self._starting.discard(name)
+        self.stir()
+        self.follow(self.engine)  # it may have crashed again meanwhile
+        self._told()
 
     def stop(self) -> None:
         """End all."""
+        for task in self._tasks:
+            task.cancel()
+        for name in list(self._heard):
+            self._unhear(name)
+        if self._reading:
+            self._reading.cancel()
+        for program in self._programs.values():
+            program.terminate()
         for program in self._programs.values():
             program.stop()
         self._programs.clear()
+
+    def status(self) -> dict[str, dict[str, object]]:
+        """By node its program: whether it runs, by which command it is asked."""
+        return {
+            name: {
+                "runtime": program.word,
+                "running": program.running,
+                "shell": program.shell(),
+                "log": str(program.job.directory / "log"),
+                **({"refused": self._refused[name]} if name in self._refused else {}),
+            }
+            for name, program in self._programs.items()
+        }
+
+    # --- word of changes ----------------------------------------------------------------------------------------------
+
+    def attend(self, told: Callable[[], None]) -> None:
+        """From now on call this in the event loop whenever routes or sessions may be others."""
+        self._told = told
+        self._spawn(self._ask())
+
+    def hear(self, layout: Layout) -> None:
+        """Listen to the kernels of these nodes, and to no others."""
+        loop = asyncio.get_running_loop()
+        wanted = {name for name in self._names if name in layout.nodes and not layout.nodes[name].external}
+        for name in set(self._heard) - wanted:
+            self._unhear(name)
+        for name in sorted(wanted - set(self._heard)):
+            made = self._nodes.handle(name).socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+            heard = self._heard[name] = socket.socket(fileno=made)
+            heard.setblocking(False)
+            heard.bind((0, ROUTE_GROUPS))
+            loop.add_reader(heard.fileno(), self._news, heard)
+
+    def _unhear(self, name: str) -> None:
+        heard = self._heard.pop(name)
+        asyncio.get_running_loop().remove_reader(heard.fileno())
+        heard.close()
+
+    def _news(self, heard: socket.socket) -> None:
+        """What it says is of no interest: all is read, soon."""
+        with suppress(BlockingIOError):
+            while True:
+                try:
+                    heard.recv(1 << 16)
+                except BlockingIOError:
+                    raise
+                except OSError:
+                    pass  # some was lost, for it was too much
+        self.stir()
+        if self._reading is None:
+            self._reading = asyncio.get_running_loop().call_later(GATHER_S, self._read_now)
+
+    def _read_now(self) -> None:
+        self._reading = None
+        self._told()
+
+    async def _ask(self) -> None:
+        """Ask the programs for their sessions, again and again."""
+        while True:
+            before = {name: dict(program.states()) for name, program in self._programs.items()}
+            for name, program in list(self._programs.items()):
+                if name not in self._starting:
+                    await asyncio.to_thread(program.poll)
+            if before != {name: dict(program.states()) for name, program in self._programs.items()}:
+                self.stir()
+                self._told()
+            restless = any(state != "Established" for program in self._programs.values() for state in program.states().values())
+            await asyncio.sleep(ASK_S[not restless] if self._programs else ASK_S[1])
+
+    def _spawn(self, what: Any) -> None:
+        task = asyncio.get_running_loop().create_task(what)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def stir(self) -> None:
+        """Something changed just now."""
+        self._changed_at = time.monotonic()
 
     def programs(self) -> Mapping[str, Program]:
         """By node."""
@@ -147,13 +339,13 @@ class Foreign:
         """Read their kernels; whether anything changed."""
         changed = False
         for name in self._names:
-            if name in layout.nodes:
+            if name in layout.nodes and not layout.nodes[name].external:
                 rows = self._read(layout.nodes[name])
                 if rows != (self._known[name].rows if name in self._known else []):
                     self._known[name] = _sorted(rows)
                     changed = True
         if changed:
-            self._changed_at = time.monotonic()
+            self.stir()
         return changed
 
     def _read(self, node: Node) -> list[Row]:
@@ -178,14 +370,20 @@ class Foreign:
 
     def unsettled(self, engine: Engine) -> str | None:
         """Whether one of them may still change something."""
-        if self._names and time.monotonic() - self._changed_at < QUIET_S:
-            return "routes of FRR or BIRD changed just now"
-        for name in sorted(self._names):
+        for name in sorted(self._starting):
+            return f"{self._programs[name].word} of {name} starts"
+        if self._programs and time.monotonic() - self._changed_at < QUIET_S:
+            return "routes or sessions of FRR or BIRD changed just now"
+        for name, program in self._programs.items():
             for peer in engine.plan.speakers[name].config.peers:
-                wanted = peer in self._names and name < peer and engine.wants(name, peer) and engine.carries(name, peer)
-                if wanted and self.session(name, peer).state != "Established":
-                    return f"{name}/{peer} may come up"
+                if program.states().get(peer) != "Established" and self._may_come_up(engine, name, peer):
+                    return f"{name}/{peer} is {program.states().get(peer, 'Idle')} and may come up"
         return None
+
+    def _may_come_up(self, engine: Engine, name: str, peer: str) -> bool:
+        both = ((name, peer), (peer, name))
+        hopeless = max(engine.refusals(*pair) for pair in both) >= HOPELESS
+        return not hopeless and all(engine.wants(*pair) and engine.carries(*pair) for pair in both)
 
     def follows(self, event: events.Event) -> bool:
         """Whether programs hang on this event."""

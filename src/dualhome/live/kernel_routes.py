@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Final
@@ -12,15 +12,18 @@ from dualhome.errors import SystemRefused
 from dualhome.fabric.difference import moves
 from dualhome.fabric.state import NEXT_HOP
 from dualhome.forwarding.fib import Out, To, Up, Way, node_routes
+from dualhome.forwarding.own import routes_beside_bgp
 from dualhome.forwarding.world import World
 from dualhome.live.layout import Node
-from dualhome.net import DEFAULT_V4, DEFAULT_V6, Prefix
+from dualhome.net import DEFAULT_V4, DEFAULT_V6, Address, Prefix
 
 Devices = tuple[int, tuple[str, ...]]  # version of IP, devices; none: what goes there is dropped
 BLACKHOLE: Final = {4: 1, 6: 2}
 NOBODY: Final = {4: "0.0.0.0", 6: "::"}
 FIRST_DEVICE: Final = 16
 FIRST_GROUP: Final = 4096
+BEFORE: Final = 1  # metric of a route that goes before a routing program's
+BEHIND: Final = 240 << 24  # of one that goes behind them: FRR takes the highest octet for its distance
 DEFAULTS: Final = (DEFAULT_V4, DEFAULT_V6)
 
 
@@ -43,6 +46,20 @@ def wanted_routes(world: World, node: Node) -> Mapping[Prefix, tuple[str, ...]]:
             return found
 
 
+def beside_program(world: World, node: Node, peers: Iterable[tuple[Address, str]]) -> dict[Prefix, tuple[str, ...]]:
+    """Of a node whose routes of BGP somebody else writes, the others; and a route to each peer (its address, the wire to it)."""
+    assert node.router is not None, "only routers have programs of their own"
+    theirs = {prefix for prefix, _ in world.loc_rib(node.name)}
+    beside = routes_beside_bgp(world, node.router)
+    found = {prefix: devices for prefix, devices in wanted_routes(world, node).items() if prefix not in theirs or prefix in beside}
+    if node.role == "nva":
+        versions = {address.version for each in node.interfaces for address in each.addresses}
+        for prefix in DEFAULTS:
+            if prefix.version in versions:
+                found.setdefault(prefix, (node.interfaces[0].device,))
+    return found | {address.host_prefix: (device,) for address, device in peers}
+
+
 def device_of(node: Node, way: Way) -> str | None:
     """The interface that a way leaves by; None where it leads nowhere."""
     match way:
@@ -63,6 +80,7 @@ class Routes:
 
     node: str
     kernel: Namespace
+    foreign: bool = False  # somebody else writes routes too: ours go before theirs, the default route behind them
     beside: bool = False  # everybody is a neighbor: of a node that has every address no next hop is another's
     _devices: dict[tuple[int, str], int] = field(default_factory=dict)  # nexthop objects
     _groups: dict[int, Devices] = field(default_factory=dict)
@@ -86,7 +104,9 @@ class Routes:
         self._routes_put(todo.moved)
         self._groups_put(todo.rewritten)
         self._routes_put(todo.followed)
-        self._check(self.kernel.routes(drop=[_key(prefix) for prefix in todo.dropped_routes]), "removing a route")
+        for metric in self._metrics():
+            gone = [_key(prefix) for prefix in todo.dropped_routes if self._metric(prefix) == metric]
+            self._check(self.kernel.routes(drop=gone, metric=metric), "removing a route")
         self._check(self.kernel.nexthops(drop=list(todo.dropped_groups)), "removing a nexthop group")
         for prefix in todo.dropped_routes:
             del self._routes[prefix]
@@ -123,8 +143,16 @@ class Routes:
         self._groups.update(groups)
 
     def _routes_put(self, routes: Sequence[tuple[Prefix, int]]) -> None:
-        self._check(self.kernel.routes(put=[(*_key(prefix), number) for prefix, number in routes]), "writing a route")
+        for metric in self._metrics():
+            some = [(*_key(prefix), number) for prefix, number in routes if self._metric(prefix) == metric]
+            self._check(self.kernel.routes(put=some, metric=metric), "writing a route")
         self._routes.update(routes)
+
+    def _metrics(self) -> tuple[int, ...]:
+        return (BEFORE, BEHIND) if self.foreign else (0,)
+
+    def _metric(self, prefix: Prefix) -> int:
+        return (BEHIND if prefix in DEFAULTS else BEFORE) if self.foreign else 0
 
     def _check(self, refused: Sequence[tuple[int, int, str]], what: str) -> None:
         if refused:

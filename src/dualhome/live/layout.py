@@ -58,6 +58,11 @@ class Node:
     router: Router | None = None
 
     @property
+    def external(self) -> bool:
+        """Whether it is a machine of the user's, of which the network has the cables alone."""
+        return self.router is not None and self.router.runtime == "external"
+
+    @property
     def core(self) -> bool:
         """Whether it belongs to Azure's own network, which no traceroute shows."""
         return self.role in ("gateway", "edge")

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from dualhome.engine import Engine, events
@@ -25,12 +26,13 @@ from dualhome.live.bfd import Bfd, wanted_sessions
 from dualhome.live.clock import Clock
 from dualhome.live.endpoints import Side, listeners, sides
 from dualhome.live.foreign import Foreign
-from dualhome.live.kernel_routes import Routes, wanted_routes
+from dualhome.live.kernel_routes import Routes, beside_program, wanted_routes
 from dualhome.live.layout import Layout, lay_out
 from dualhome.live.nodes import Nodes, Progress
 from dualhome.live.place import Place
+from dualhome.live.plugs import plugs
 from dualhome.live.ports import ports_of
-from dualhome.live.probes import Probes
+from dualhome.live.probes import FLOWS, Probes
 from dualhome.live.sockets import Endpoint
 from dualhome.live.transports import Transports
 from dualhome.net import Address
@@ -45,10 +47,11 @@ LOOK_S: Final = 0.01  # how often a network that settles is looked at
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How a network runs. `speed`: seconds of its own time in a second; `seed`: of the jitter of its timers."""
+    """How a network runs. `speed`: seconds of its own time in a second; `seed`: of the jitter of its timers; `directory`: of the files it names."""
 
     speed: float = 1.0
     seed: int | None = None
+    directory: Path = Path()
 
 
 class LiveNetwork:
@@ -60,11 +63,11 @@ class LiveNetwork:
         self.layout: Layout = lay_out(plan.network)
         self.numbers = Numbers()
         self.nodes = Nodes(place, self.numbers)
-        self.foreign = Foreign(plan.network, place, self.nodes)
+        self.foreign = Foreign(plan.network, place, self.nodes, options.directory)
         self.bfd = Bfd(place, lambda a, b: self._give(events.Undetected(a, b)))
         self.probes = Probes(place)
         self.probes.where = lambda: (self.engine.network, self.layout)
-        self.engine = Engine(plan, options.seed, self.foreign)
+        self.engine = self.foreign.engine = Engine(plan, options.seed, self.foreign)
         self.installed = Installed()
         self._wanted: State | None = None
         self.fabric: Kernel
@@ -77,7 +80,7 @@ class LiveNetwork:
         self._turn = self._closing = False
         self._programmed = -1
         self._listening: dict[str, set[tuple[Address, str | None]]] = {}
-        self.after_programming: list[Callable[[], None]] = []
+        self.after_programming: list[Callable[[], None]] = [self.foreign.stir]
 
     @property
     def now(self) -> Instant:
@@ -99,15 +102,18 @@ class LiveNetwork:
     def _enter(self, plan: Plan, progress: Progress) -> None:
         self.fabric.attach(self.nodes.enter(self.layout, progress))
         for name, node in self.layout.nodes.items():
-            if name not in self._routes:
-                self._routes[name] = Routes(name, self.nodes.handle(name), node.role == "internet")
+            if name not in self._routes and not node.external:
+                mine = self._routes[name] = Routes(name, self.nodes.handle(name), beside=node.role == "internet")
+                mine.foreign = self.engine.foreign(name)
         self._sides = sides(plan, self.layout)
         self._ports = ports_of(self.layout, self.numbers)
 
     def start(self, progress: Progress) -> None:
         """Programs of NVAs start, and all speakers."""
         self.program()
+        self.foreign.hear(self.layout)
         self.foreign.start(self.engine.plan, self.layout, progress)
+        self.foreign.attend(self._outside_changed)
         self._listen()
         self._perform(self.engine.start(self.now))
         self._soon()
@@ -157,6 +163,7 @@ class LiveNetwork:
         self._enter(plan, lambda *_: None)
         self._give(events.Change(plan))
         self._listen()
+        self.foreign.hear(layout)
         self.foreign.start(plan, layout, lambda *_: None)
         self._end_turn()
         self._leave(layout, remade=False)
@@ -168,8 +175,15 @@ class LiveNetwork:
             self._transports.deafen(name)
             self._listening.pop(name, None)
             self._routes.pop(name, None)
+            self.foreign.forget(name)
         for name, device in lost:
-            self._routes[name].forget_device(device)
+            if name in self._routes:
+                self._routes[name].forget_device(device)
+
+    def _outside_changed(self) -> None:
+        self.foreign.look(self.layout)
+        self.engine.outside_changed()
+        self._soon()
 
     def _give(self, event: events.Event) -> None:
         self._perform(self.engine.handle(event, self.now))
@@ -219,7 +233,10 @@ class LiveNetwork:
         self._wanted = wanted
         self._follow_bfd()
         for name, node in self.layout.nodes.items():
-            if not self.engine.foreign(name):
+            if self.engine.foreign(name) and name in self._routes:
+                ways = [(each.remote, each.device) for (speaker, _), each in self._sides.items() if speaker == name and each.device]
+                self._routes[name].write(beside_program(self.engine, node, ways))
+            elif name in self._routes:
                 self._routes[name].write(wanted_routes(self.engine, node))
         for call in self.after_programming:
             call()
@@ -248,9 +265,9 @@ class LiveNetwork:
 
     # --- what is measured ---------------------------------------------------------------------------------------------
 
-    def watch(self, source: str, destination: str) -> None:
-        """Send probes from one to the other from now on."""
-        self.probes.watch(source, destination)
+    def watch(self, source: str, destination: str, flows: int = FLOWS) -> None:
+        """Send a packet a millisecond from one to the other from now on, over so many flows in turn."""
+        self.probes.watch(source, destination, flows)
 
     def outage(self, source: str, destination: str) -> float:
         """Seconds of the network's time of the longest gap of the worst flow since the last event."""
@@ -272,7 +289,8 @@ class LiveNetwork:
             "both_sides": views,
             "packets": {reason.name.lower().replace("_", "-"): count for reason, count in sorted(counted.items()) if count},
             "failed": [f"{each.name} ({each.how})" for each in self.engine.failed()],
-            "programs": {name: program.running for name, program in self.foreign.programs().items()},
+            "programs": self.foreign.status(),
+            "plugs": list(plugs(self.engine.network, self.layout, self.nodes.plugs())),
             "journal": self.engine.journal[-JOURNAL:],
         }
 

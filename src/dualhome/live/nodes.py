@@ -16,10 +16,11 @@ from dualhome.errors import SystemRefused
 from dualhome.fabric.numbers import Numbers
 from dualhome.fabric.state import GATEWAY_MAC, NEXT_HOP
 from dualhome.live.firewall import ruleset
-from dualhome.live.layout import Interface, Layout, Node
+from dualhome.live.layout import DEVICE_LENGTH, Interface, Layout, Node
 from dualhome.live.place import FABRIC, Place
 from dualhome.net import WIDTH
 
+PLUG: Final = "dh-"  # how devices begin that are handed to the user
 AT_ONCE: Final = 200  # interfaces made in one batch
 
 Progress = Callable[[int, int, str], None]  # how many, of how many, of what
@@ -75,6 +76,7 @@ class Nodes:
         self._place, self._numbers = place, numbers
         self._handles: dict[str, _core.Namespace] = {}
         self._there: dict[str, Node] = {}
+        self._plugs: dict[tuple[str, str], str] = {}  # by node and interface: the device in this process's namespace
         self.fabric: _core.Namespace
 
     def begin(self) -> None:
@@ -111,8 +113,10 @@ class Nodes:
                     lost.append((name, each))
         self.fabric.links_delete([self.number(name, each) for name, each in lost])
         for name in gone:
-            del self._handles[name], self._there[name]
-        _core.namespaces_delete([str(self._place.namespace(name)) for name in gone])
+            del self._there[name]
+        _core.namespaces_delete([str(self._place.namespace(name)) for name in gone if self._handles.pop(name, None)])
+        for name, each in lost:
+            self._plugs.pop((name, each.device), None)
         for name, each in lost:
             if name in self._there:
                 node = self._there[name]
@@ -151,9 +155,16 @@ class Nodes:
         }
         return [self.number(node.name, interface) for node, interface in ends]
 
+    def plugs(self) -> dict[tuple[str, str], tuple[str, bytes]]:
+        """By node and interface the device that is handed to the user, and its MAC address."""
+        ends = {(name, each.device): each for name, node in self._there.items() for each in node.interfaces}
+        return {key: (device, mac_of(self.number(key[0], ends[key]))) for key, device in self._plugs.items()}
+
     # --- inside -------------------------------------------------------------------------------------------------------
 
     def _make(self, node: Node) -> None:
+        if node.external:
+            return
         path = str(self._place.namespace(node.name))
         self._refusing(f"the namespace of {node.name}", lambda: _core.namespace_create(path))
         handle = self._handles[node.name] = _core.Namespace(path)
@@ -167,15 +178,37 @@ class Nodes:
         pairs = []
         for node, interface in ends:
             number = self.number(node.name, interface)
-            pairs.append((f"p{number}", number, _own_mac(number), interface.device, self._handles[node.name], mac_of(number), 0))
+            where, device = (
+                (self._host(), self._plug_name(node, interface)) if node.external else (self._handles[node.name], interface.device)
+            )
+            pairs.append((f"p{number}", number, _own_mac(number), device, where, mac_of(number), 0))
         self._refusing("interfaces", lambda: self.fabric.veths(pairs))
         for node, interface in ends:
+            if node.external:
+                continue
             handle = self._handles[node.name]
             mine = [(interface.device, f"{address}/{WIDTH[address.version]}") for address in interface.addresses]
             handle.addresses([*mine, (interface.device, "fe80::2/64")])
             handle.neighbors([(interface.device, hop, GATEWAY_MAC) for hop in NEXT_HOP.values()])
 
+    @staticmethod
+    def _host() -> _core.Namespace:
+        """The namespace of this process, where the user's own machines are."""
+        return _core.Namespace("/proc/self/ns/net")
+
+    def _plug_name(self, node: Node, interface: Interface) -> str:
+        """`dh-hub1-nva` for its first interface, `dh-hub1-nva.1` for its second; with a number where that is taken."""
+        place = node.interfaces.index(interface)
+        taken = {name for _, name, *_ in self._host().links()} | set(self._plugs.values())
+        end = f".{place}" if place else ""
+        ends = (end, *(f"{end}~{i}" for i in range(2, 1000)))
+        names = (f"{PLUG}{node.name}"[: DEVICE_LENGTH - len(each)] + each for each in ends)
+        found = self._plugs[node.name, interface.device] = next(name for name in names if name not in taken)
+        return found
+
     def _finish(self, node: Node) -> None:
+        if node.external:
+            return
         if node.role == "internet":
             for words in EVERY_ADDRESS:
                 self._run(node.name, ["ip", *words])

@@ -53,6 +53,7 @@ class Place:
         try:
             self.path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             self.path.mkdir(mode=0o750)
+            self.path.chmod(0o751)  # FRR drops its privileges and goes through it to its own
         except FileExistsError:
             raise RequestError(self.taken()) from None
         except OSError as error:

@@ -25,7 +25,8 @@ def summary(status: Mapping[str, Any], settled_s: float | None) -> RenderableTyp
         f"  is up, {settled}: {len(up)} of {len(views)} BGP sessions, {status['nodes']} nodes, {status['ports']} ports, {status['routes']} routes in the fabric",
     )
     down = [each for each in views if each.state != "Established"]
-    return Group(line, Text(), tables.sessions(down[:MOST_DOWN])) if down else line
+    below: list[RenderableType] = [*([Text(), tables.sessions(down[:MOST_DOWN])] if down else []), *_programs(status)]
+    return Group(line, *below) if below else line
 
 
 def shown(status: Mapping[str, Any]) -> RenderableType:
@@ -37,6 +38,7 @@ def shown(status: Mapping[str, Any]) -> RenderableType:
     down = [each for each in status["sessions"] if each.state != "Established"]
     if down:
         parts += [Text(), tables.sessions(down[:MOST_DOWN])]
+    parts += _programs(status)
     parts += [Text(), _packets(status["packets"])]
     if status["journal"]:
         parts += [Text(), _journal(status["journal"][-MOST_LINES:])]
@@ -49,6 +51,27 @@ def _head(status: Mapping[str, Any]) -> Text:
     return Text.assemble(
         (str(status["name"]), "bold"), f"  up for {tables.duration(status['up_s'])}{speed}; {rest}  ", (str(status["file"]), "bright_black")
     )
+
+
+def _programs(status: Mapping[str, Any]) -> list[RenderableType]:
+    """Programs that speak for nodes, with the way to their shells; devices that wait for machines of the user's."""
+    found: list[RenderableType] = []
+    if status["programs"]:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for head in ("program", "of", "state", "its shell"):
+            table.add_column(head, overflow="fold")
+        for node, each in status["programs"].items():
+            state = each.get("refused") or ("runs" if each["running"] else "ended")
+            table.add_row(each["runtime"], node, Text(state, "" if each["running"] else "red"), Text(each["shell"]))
+        found += [Text(), table]
+    if status["plugs"]:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for head in ("device in the host", "of", "to", "MAC", "address", "gateway"):
+            table.add_column(head, overflow="fold")
+        for plug in status["plugs"]:
+            table.add_row(plug.device, plug.node, plug.to, plug.mac, ", ".join(plug.addresses), ", ".join(plug.gateways))
+        found += [Text(), table]
+    return found
 
 
 def _packets(packets: Mapping[str, int]) -> Table:

@@ -118,6 +118,15 @@ class Bird:
                 found.append(Learned(prefix=prefix, next_hop=hop[1], as_path=as_path))
         return tuple(found)
 
+    def shell(self, job: Job) -> tuple[str, ...]:
+        """Its client."""
+        return ("birdc", "-s", str(job.directory / "bird.ctl"))
+
+    def show(self, job: Job, peer: str = "") -> tuple[str, ...]:
+        """Unquoted: it takes words."""
+        number = next((number for number, name, _ in job.peers() if name == peer), None)
+        return ("show", "route", "all") if number is None else ("show", "route", "export", f"peer{number}", "all")
+
 
 def _birdc(job: Job) -> tuple[str, ...]:
     return ("birdc", "-r", "-s", str(job.directory / "bird.ctl"))

@@ -95,6 +95,17 @@ class Frr:
             for prefix, route in found.items()
         )
 
+    def shell(self, job: Job) -> tuple[str, ...]:
+        """One for all daemons."""
+        return _vtysh(job)[:3]
+
+    def show(self, job: Job, peer: str = "") -> tuple[str, ...]:
+        """By family; several need several."""
+        if not peer:
+            return ("-c", f"'show bgp ipv{job.versions[0]} unicast'")
+        address = job.config.peers[peer].session.remote_address
+        return ("-c", f"'show bgp ipv{address.version} unicast neighbors {address} advertised-routes'")
+
 
 def _vtysh(job: Job) -> tuple[str, ...]:
     return ("vtysh", "--vty_socket", str(job.directory), "--config_dir", str(job.directory))

@@ -117,6 +117,14 @@ class Runtime(Protocol):
         """What a peer sent."""
         ...
 
+    def shell(self, job: Job) -> tuple[str, ...]:
+        """The command that opens its own shell."""
+        ...
+
+    def show(self, job: Job, peer: str = "") -> tuple[str, ...]:
+        """Words for that shell: what shows its table, or what it tells a peer."""
+        ...
+
 
 def job_of(plan: Plan, node: Node, directory: Path) -> Job:
     """A node's speaker as a job.
