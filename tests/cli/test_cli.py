@@ -154,7 +154,7 @@ def test_simulate_tells_what_each_failure_changed(capsys: pytest.CaptureFixture[
 
 
 def test_demo_shows_the_examples_network(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = ask(capsys, "demo")
+    code, out, _ = ask(capsys, "demo", "--simulated")
     assert code == 0
     assert out.count("✗ hub1-nva  settled after") == 1
     assert "longest outage" in out

@@ -11,7 +11,7 @@ from pathlib import Path as File
 
 from dualhome import check as checks
 from dualhome import topology as files
-from dualhome.app.live import LiveRun, UpOptions, down, networks, up
+from dualhome.app.live import LiveRun, ProbeResult, UpOptions, down, networks, up
 from dualhome.app.questions import Questions, Way, hint, node_names
 from dualhome.app.run import Run
 from dualhome.check import Finding
@@ -23,7 +23,22 @@ from dualhome.scenario import CheckResult
 from dualhome.scenario import run as run_scenario
 from dualhome.topology import Topology
 
-__all__ = ["LiveRun", "Net", "Progress", "Questions", "Run", "UpOptions", "Way", "down", "hint", "load", "networks", "node_names", "parse"]
+__all__ = [
+    "LiveRun",
+    "Net",
+    "ProbeResult",
+    "Progress",
+    "Questions",
+    "Run",
+    "UpOptions",
+    "Way",
+    "down",
+    "hint",
+    "load",
+    "networks",
+    "node_names",
+    "parse",
+]
 
 Progress = Callable[[int, int, str], None]
 

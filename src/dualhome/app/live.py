@@ -23,11 +23,14 @@ from dualhome.live import machine, programs
 from dualhome.live.control import Client, pack
 from dualhome.live.layout import lay_out
 from dualhome.live.place import Place, all_places, the_place
+from dualhome.live.probes import FLOWS, ends
+from dualhome.live.probing import Prober
 from dualhome.model import Network
 from dualhome.plan import make_plan
 from dualhome.topology import Topology
 
 Progress = Callable[[int, int, str], None]
+STREAM: Final = "probe"
 END_S: Final = 8.0  # for a network's process to say goodbye
 
 
@@ -150,6 +153,21 @@ def down(name: str | None = None) -> list[str]:
     return place.clear()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeResult:
+    """What became of a stream. `paths`: hops that a trace saw, by name where the network has one for the address; "*" didn't answer."""
+
+    sent: int
+    lost: int
+    longest_gap_ms: float
+    open: int  # flows that are interrupted now
+    paths: tuple[tuple[str, ...], ...]
+
+
+def _probed(read: Mapping[str, Any], paths: tuple[tuple[str, ...], ...]) -> ProbeResult:
+    return ProbeResult(sent=read["sent"], lost=read["lost"], longest_gap_ms=read["longest_gap_ms"], open=read["open"], paths=paths)
+
+
 class LiveRun:
     """A network that runs on this machine: the same questions and commands as `Run`, asked over its socket."""
 
@@ -219,9 +237,9 @@ class LiveRun:
         """Change the description; what it touches is changed on the machine."""
         self._ask("change", dict(patch))
 
-    def watch(self, source: str, destination: str) -> None:
-        """Send probes from now on."""
-        self._ask("watch", source, destination)
+    def watch(self, source: str, destination: str, flows: int = FLOWS) -> None:
+        """Send a packet a millisecond from now on, over so many flows in turn: gaps are known to `flows` milliseconds."""
+        self._ask("watch", source, destination, flows)
 
     def outage(self, source: str, destination: str) -> float:
         """Seconds of the longest gap since the last event."""
@@ -298,6 +316,42 @@ class LiveRun:
     def check(self) -> list[Finding]:
         """Findings about the network as it is by now."""
         return self._ask("check")  # type: ignore[no-any-return]
+
+    def probe(
+        self,
+        source: str,
+        destination: str,
+        rate: int = 1000,
+        flows: int = 16,
+        seconds_: float = 5,
+        watch: Callable[[ProbeResult], None] | None = None,
+    ) -> ProbeResult:
+        """Send a stream of packets, one way, and say what became of them; `watch` is told every tenth of a second.
+
+        Raises:
+            RequestError: one of the two is nothing that sends or receives.
+        """
+        network = self.network
+        layout = lay_out(network)
+        where = ends(network, layout, self.place, source, destination)
+        prober = Prober(self.place.environment())
+        try:
+            prober.add(STREAM, flows=flows, rate=rate, **where)
+            end = time.monotonic() + seconds_
+            while (left := end - time.monotonic()) > 0:
+                time.sleep(min(0.1, left))
+                if watch:
+                    watch(_probed(prober.read(STREAM), ()))
+            traced = prober.trace(source=where["source"], destination=where["destination"], flows=flows)
+            names = {
+                str(a): node.name
+                for node in layout.nodes.values()
+                for a in (*node.addresses, *(a for i in node.interfaces for a in i.addresses))
+            }
+            ways = dict.fromkeys(tuple(names.get(hop, hop) for hop in each["hops"]) for each in traced)
+            return _probed(prober.read(STREAM), tuple(sorted(ways)))
+        finally:
+            prober.close()
 
     def status(self) -> dict[str, Any]:
         """Sessions, processes, packets: what `dualhome status` shows."""

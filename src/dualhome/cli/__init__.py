@@ -20,7 +20,7 @@ def main() -> None:
 def run(arguments: list[str] | None = None) -> int:
     """Do what the words say (those of the process, where none are given); the exit code."""
     from dualhome.cli.verbs import program
-    from dualhome.errors import DualhomeError, TopologyError
+    from dualhome.errors import DualhomeError, SystemRefused, TopologyError
 
     try:
         program(args=arguments, prog_name="dualhome")
@@ -29,6 +29,9 @@ def run(arguments: list[str] | None = None) -> int:
     except TopologyError as error:
         _complain(*map(str, error.faults))
         return WRONG_INPUT
+    except SystemRefused as error:
+        _complain(f"dualhome: {error}")
+        return REFUSED
     except DualhomeError as error:
         _complain(f"dualhome: {error}")
         return WRONG_INPUT

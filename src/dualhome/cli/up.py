@@ -38,7 +38,8 @@ def up(
     settled_s = None
     if wait_s:
         with _Line(live):
-            settled_s = live.settle(wait_s)
+            live.settle(wait_s)
+            settled_s = live.now_s
     summary = live.status()
     if json:
         from dualhome.cli.status import data

@@ -26,7 +26,15 @@ VERBS: tuple[tuple[str, dict[str, Callable[..., None]]], ...] = (
     (FILES, {"check": check.check, "plan": plan.plan, "simulate": simulate.simulate, "test": test.run_tests}),
     (
         LIVE,
-        {"up": up.up, "status": status.status, "down": up.down, "fail": act.fail, "restore": act.restore, "exec": act.execute},
+        {
+            "up": up.up,
+            "status": status.status,
+            "down": up.down,
+            "fail": act.fail,
+            "restore": act.restore,
+            "exec": act.execute,
+            "probe": act.probe,
+        },
     ),
     (
         QUESTIONS,

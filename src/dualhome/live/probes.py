@@ -14,6 +14,7 @@ from dualhome.model import Network
 
 FLOWS: Final = 64
 RATE: Final = 1000
+MOST_FLOWS: Final = 1024
 
 
 class Probes:
@@ -34,6 +35,8 @@ class Probes:
         name = _name(source, destination)
         if name in self._watched:
             return
+        if not 0 < flows <= MOST_FLOWS:
+            raise RequestError(f"{flows} flows: 1 to {MOST_FLOWS}")
         network, layout = self.where()
         self._start().add(name, flows=flows, rate=rate, **ends(network, layout, self._place, source, destination))
         self._watched.add(name)
