@@ -25,7 +25,9 @@ def summary(status: Mapping[str, Any], settled_s: float | None) -> RenderableTyp
         f"  is up, {settled}: {len(up)} of {len(views)} BGP sessions, {status['nodes']} nodes, {status['ports']} ports, {status['routes']} routes in the fabric",
     )
     down = [each for each in views if each.state != "Established"]
-    below: list[RenderableType] = [*([Text(), tables.sessions(down[:MOST_DOWN])] if down else []), *_programs(status)]
+    below = _programs(status)
+    if down:
+        below = [Text(), tables.sessions(down[:MOST_DOWN]), *below]
     return Group(line, *below) if below else line
 
 
