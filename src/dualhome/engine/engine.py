@@ -17,6 +17,7 @@ from dualhome.engine.faults import Faults, covers
 from dualhome.engine.force import InForce
 from dualhome.engine.outside import Outside
 from dualhome.engine.programs import LocRibs, Programs
+from dualhome.engine.speaks import MakeSpeaker, Speaks
 from dualhome.engine.views import RouteView, SessionView, route_view, session_view
 from dualhome.errors import RequestError
 from dualhome.forwarding.trace import paths
@@ -34,11 +35,11 @@ ROUNDS = 8  # of conditions that follow one another in one instant
 class Engine:
     """All speakers of a plan, what carries their sessions, what is broken, what NICs have. It is the `World` that forwarding asks."""
 
-    def __init__(self, plan: Plan, seed: int | None = None, outside: Outside | None = None) -> None:
+    def __init__(self, plan: Plan, seed: int | None = None, outside: Outside | None = None, make: MakeSpeaker = Speaker) -> None:
         self.plan = plan
-        self._outside = outside
+        self._outside, self._make = outside, make
         self.journal: list[JournalEntry] = []
-        self.speakers: dict[str, Speaker] = {}
+        self.speakers: dict[str, Speaks] = {}
         self.memo: dict[object, Any] = {}
         self.now = START
         self._seed = seed
@@ -50,6 +51,7 @@ class Engine:
         self._carriers = Carriers(self, self._faults, plan)
         self._detection = Detection(plan)
         self._dead: dict[str, None] = {}  # speakers that crashed
+        self._ended: dict[str, None] = {}  # speakers whose process ended by itself
         self._touched: dict[str, None] = {}  # to be flushed
         self._deadlines: dict[str, Instant] = {}
         self._rib_versions: dict[str, int] = {}
@@ -107,6 +109,12 @@ class Engine:
                 self._change(plan, effects)
             case events.Undetected(a=a, b=b):
                 self._undetected(a, b, effects)
+            case events.Ready(speaker=name):
+                self._touched[name] = None
+            case events.Ended(speaker=name, why=why):
+                self._end(name, why, effects)
+            case events.Again(speaker=name):
+                self._again([name], effects)
             case _:
                 assert_never(event)
         return effects
@@ -199,14 +207,14 @@ class Engine:
         for name in [name for name in self.speakers if name not in self.plan.speakers or self.foreign(name)]:
             self._take(name, self.speakers[name].stop(self.now), effects)
             del self.speakers[name]
-            for known in (self._dead, self._deadlines, self._rib_versions):
+            for known in (self._dead, self._ended, self._deadlines, self._rib_versions):
                 known.pop(name, None)
         for name in self.plan.speakers:
             if self.foreign(name):
                 continue
-            crashed, config = self._faults.crashed(name), self._force.config(name)
+            crashed, config = self._faults.crashed(name) or name in self._ended, self._force.config(name)
             if name not in self.speakers:
-                self.speakers[name] = Speaker(config, self._seed, self._writable(name))
+                self.speakers[name] = self._make(config, self._seed, self._writable(name))
                 self._dead[name] = None  # until it starts
             speaker = self.speakers[name]
             if crashed and name not in self._dead:
@@ -245,12 +253,28 @@ class Engine:
                 effects.append(events.Cut(*ends))
 
     def _restore(self, target: Target | str, effects: list[Effect]) -> None:
+        ended = [name for name in self._ended if isinstance(target, str) or (target.kind == "node" and covers(target.name, name))]
         if isinstance(target, str):
             self._faults.clear()
-        elif not self._faults.remove(target):
+        elif not self._faults.remove(target) and not ended:
             raise RequestError(f"{target.name!r} has not failed")
         self._log("restore", target if isinstance(target, str) else target.name, "")
         self._new_shape()
+        self._again(ended, effects)
+
+    def _end(self, name: str, why: str, effects: list[Effect]) -> None:
+        """A speaker is gone, its node is not: packets pass it still, by what others do with its routes."""
+        if name in self.speakers and name not in self._dead:
+            self._ended[name] = None
+            self._log("process", name, why)
+            self._refused.clear()
+            self._follow(effects)
+
+    def _again(self, names: Sequence[str], effects: list[Effect]) -> None:
+        """Speakers whose processes ended begin anew."""
+        for name in names:
+            if self._ended.pop(name, name) is None:
+                self._log("process", name, "starts again")
         self._follow(effects)
 
     def _announce(self, node: str, prefixes: Sequence[Prefix], announced: bool, effects: list[Effect]) -> None:
@@ -348,6 +372,10 @@ class Engine:
         """Grows with failures and changes of configuration."""
         return self._shape
 
+    def ended(self) -> tuple[str, ...]:
+        """Speakers whose process ended by itself and that haven't begun again."""
+        return tuple(self._ended)
+
     def failed(self) -> tuple[Target, ...]:
         """What is failed, in the order in which it failed."""
         return self._faults.active
@@ -437,7 +465,7 @@ class Engine:
         """Its Loc-RIB, with what lost."""
         return list(self._views(speaker, None, self._own(speaker).table(prefix)))
 
-    def _own(self, speaker: str, peer: str = "") -> Speaker:
+    def _own(self, speaker: str, peer: str = "") -> Speaks:
         """The speaker, if it is one of ours; RequestError where only its own program knows."""
         if self._outside is not None and self._outside.foreign(speaker):
             raise RequestError(self._outside.instead(speaker, peer))

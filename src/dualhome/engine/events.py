@@ -111,8 +111,32 @@ class Undetected:
     b: str
 
 
-Event = TransportUp | TransportFailed | Accepted | Bytes | TransportClosed | Fail | Restore | Announce | Withdraw | Change | Undetected
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A speaker has something to do: its transport takes more again, or its process told what happened there."""
+
+    speaker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The process of a speaker ended by itself, and with it its transports."""
+
+    speaker: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A speaker whose process ended may have another."""
+
+    speaker: str
+
+
+OfNetwork = Fail | Restore | Announce | Withdraw | Change
+OfDriver = Undetected | Ready | Ended | Again
 OfTransport = TransportUp | TransportFailed | Accepted | Bytes | TransportClosed
+Event = OfTransport | OfNetwork | OfDriver
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +196,21 @@ class JournalEntry:
 
 _WRITTEN = {
     each.__name__: each
-    for each in (TransportUp, TransportFailed, Accepted, Bytes, TransportClosed, Fail, Restore, Announce, Withdraw, Undetected)
+    for each in (
+        TransportUp,
+        TransportFailed,
+        Accepted,
+        Bytes,
+        TransportClosed,
+        Fail,
+        Restore,
+        Announce,
+        Withdraw,
+        Undetected,
+        Ready,
+        Ended,
+        Again,
+    )
 }
 
 

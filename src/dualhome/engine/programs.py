@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from dualhome._core import Rib
-from dualhome.bgp.speaker import Speaker
+from dualhome.engine.speaks import Speaks
 from dualhome.forwarding.programming import programmed_by
 from dualhome.forwarding.world import Programmed, RibHop
 from dualhome.model import Network, Programming, RouteServer
@@ -24,7 +24,7 @@ GATHER_S: Final = 0.1  # what both instances say within this time is one change,
 class LocRibs:
     """Loc-RIBs in bulk, as programming and kernel tables read them; each is made once for each of its versions."""
 
-    def __init__(self, speakers: Mapping[str, Speaker]) -> None:
+    def __init__(self, speakers: Mapping[str, Speaks]) -> None:
         self._speakers = speakers
         self._known: dict[str, tuple[Rib, int, list[Row]]] = {}
 
@@ -39,7 +39,7 @@ class LocRibs:
         return known[2]
 
 
-def _rows(speaker: Speaker) -> Iterator[Row]:
+def _rows(speaker: Speaks) -> Iterator[Row]:
     """Prefixes that share next hops share the set."""
     names = {speaker.peer_number(name): name for name in speaker.config.peers}
     sets: dict[tuple[tuple[str, int, int], ...], tuple[RibHop, ...]] = {}
@@ -53,7 +53,7 @@ def _rows(speaker: Speaker) -> Iterator[Row]:
         yield prefix, sets[ends]
 
 
-def _hop(speaker: Speaker, peer: str | None, next_hop: str, prefix: Prefix) -> RibHop:
+def _hop(speaker: Speaks, peer: str | None, next_hop: str, prefix: Prefix) -> RibHop:
     own = speaker.config.origins.get(prefix)
     tags = speaker.config.peers[peer].policy.tags if peer is not None else own.tags if own else ("self",)
     return RibHop(peer=peer, next_hop=Address.parse(next_hop), tags=tags)
@@ -119,7 +119,7 @@ def _keys(rs: RouteServer) -> list[Key]:
 class Programs:
     """By virtual network what its NICs have. The same object is given while nothing changed."""
 
-    def __init__(self, network: Network, speakers: Mapping[str, Speaker], ribs: LocRibs, works: Callable[[str], bool]) -> None:
+    def __init__(self, network: Network, speakers: Mapping[str, Speaks], ribs: LocRibs, works: Callable[[str], bool]) -> None:
         self._speakers, self._ribs, self._works = speakers, ribs, works
         self._fresh: dict[Key, tuple[tuple[object, ...], Table]] = {}
         self._slow: dict[Key, Slow] = {}

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from dualhome.bgp.events import State
-from dualhome.bgp.speaker import Speaker
+from dualhome.engine.speaks import Speaks
 from dualhome.plan import Carrier
 
 HOPELESS = 3  # refusals in a row, all for the same reason
@@ -16,7 +16,7 @@ class Machine(Protocol):
     """The engine, as far as it is asked here."""
 
     @property
-    def speakers(self) -> Mapping[str, Speaker]:
+    def speakers(self) -> Mapping[str, Speaks]:
         """By full name."""
         ...
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dualhome._core import Route
 from dualhome.bgp.events import State
-from dualhome.bgp.speaker import Speaker
+from dualhome.engine.speaks import Speaks
 from dualhome.net import Prefix
 from dualhome.plan import SpeakerKind
 from dualhome.units import Instant, as_seconds
@@ -48,7 +48,7 @@ class RouteView:
     detail: str | None
 
 
-def session_view(name: str, speaker: Speaker, peer: str, *, since: Instant, carrier: str) -> SessionView:
+def session_view(name: str, speaker: Speaks, peer: str, *, since: Instant, carrier: str) -> SessionView:
     """One side of a session. A speaker that is dead has all its sessions Idle."""
     session = speaker.session(peer)
     up = session.state is State.ESTABLISHED
@@ -64,7 +64,7 @@ def session_view(name: str, speaker: Speaker, peer: str, *, since: Instant, carr
     )
 
 
-def route_view(name: str, speaker: Speaker, kind: SpeakerKind, peer: str, route: Route, *, advertised: bool = False) -> RouteView:
+def route_view(name: str, speaker: Speaks, kind: SpeakerKind, peer: str, route: Route, *, advertised: bool = False) -> RouteView:
     """A route of this speaker's; `peer` is whom it is told to, or learned from."""
     source = speaker.peer_name(route.peer) if route.peer >= 0 else None
     if advertised:
