@@ -59,6 +59,18 @@ class Connection:
         return self.speaker, self.peer
 
 
+@dataclass(frozen=True, slots=True)
+class End:
+    """One end of a connection, as its process tells another; `sent`: bytes that were handed to it, written or not."""
+
+    peer: str
+    key: tuple[str, str, str]
+    far_key: tuple[str, str, str]
+    sent: int
+    read: int
+    closing: bool
+
+
 @dataclass(slots=True, eq=False)
 class Listener:
     """A socket that listens for a speaker."""
@@ -95,6 +107,7 @@ class Transports:
         self._refusing: set[str] = set()
         self._queued = 0
         self.refused: dict[str, int] = {}  # connections that were reset at once, by speaker
+        self.met: list[tuple[bool, tuple[str, str, str]]] | None = None  # accepting ends, by whom that is (False: the other one), if it's kept
 
     # --- what the driver asks -----------------------------------------------------------------------------------------
 
@@ -168,6 +181,22 @@ class Transports:
                 total += 1  # the far end is gone, and its last word is on its way
         return total
 
+    def ends(self) -> dict[int, End]:
+        """All connections, by number."""
+        return {
+            number: End(each.peer, each.key, each.far_key, each.written + len(each.unsent), each.read, each.closing)
+            for number, each in self._open.items()
+        }
+
+    def attempts(self) -> tuple[str, ...]:
+        """Peers of connections that are being made."""
+        return tuple(peer for _, peer in self._attempts)
+
+    @property
+    def busy(self) -> bool:
+        """Whether `ends` or `attempts` may change without an event."""
+        return bool(self._queued) or any(each.closing or each.unsent for each in self._open.values())
+
     @property
     def lingering(self) -> int:
         """Connections that were closed and whose last bytes the far end may not have yet."""
@@ -210,6 +239,8 @@ class Transports:
         attempt.timer.cancel()
         attempt.timer = None
         self._follow(attempt)
+        if self.met is not None:
+            self.met.append((False, attempt.far_key))
         if attempt.peer in self._listeners and attempt.far_key not in self._keys:
             self._unmet[attempt.far_key] = attempt.pair
         self._deliver(events.TransportUp(attempt.speaker, attempt.peer, attempt.number))
@@ -235,6 +266,8 @@ class Transports:
     def _accept(self, each: Listener, made: socket.socket, remote: Address) -> None:
         near, far = ends(made)
         self._unmet.pop((each.speaker, near, far), None)
+        if self.met is not None:
+            self.met.append((True, (each.speaker, near, far)))
         peer = None if each.speaker in self._refusing else self._who(each.speaker, remote, each.device)
         if peer is None or len(self._pairs.get((each.speaker, peer), ())) >= MOST:
             self.refused[each.speaker] = self.refused.get(each.speaker, 0) + 1
