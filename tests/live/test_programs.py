@@ -101,6 +101,9 @@ def test_without_as_override_the_route_server_sees_a_loop() -> None:
             found, expected = ({(str(r.prefix), r.reason, r.as_path) for r in run.rejected(session)} for run in (live, simulated))
             assert found == expected, session
         assert live.effective_routes("spoke-vm") == simulated.effective_routes("spoke-vm")
+        why, expected_why = (run.why("spoke-vm", "192.168.0.0/16") for run in (live, simulated))
+        assert (why.answer, why.refusals, why.remedy) == (expected_why.answer, expected_why.refusals, expected_why.remedy)
+        assert "holds its own ASN 65515 (R99)" in why.answer
         assert not reaches(live, "spoke-vm", "192.168.1.10")
 
 

@@ -118,6 +118,10 @@ class Facts:
         """Its peers that are speakers of the plan, in the plan's order."""
         return tuple(peer for peer in self.plan.speakers[speaker].config.peers if self.has(peer))
 
+    def outside(self, speaker: str) -> tuple[str, ...]:
+        """Its peers that are speakers of the plan for which a program of somebody else's speaks."""
+        return tuple(peer for peer in self.plan.speakers[speaker].config.peers if peer in self.plan.speakers and not self.has(peer))
+
     def peer_name(self, speaker: str, number: int) -> str | None:
         """The peer of this number; None for -1, the speaker itself."""
         if speaker not in self._names:

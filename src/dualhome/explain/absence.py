@@ -42,7 +42,7 @@ def absent_story(facts: Facts, question: str, node: str, prefix: Prefix, wanted:
         origin = way(facts, having[0], prefix)[0][0]
         answer = f"{node} has no route {prefix}: {origin} announces it, and no session leads from there to {' or '.join(wanted) or node}"
         return Story(question=question, answer=answer)
-    stations = way(facts, kept[0].sender, prefix)
+    stations = way(facts, kept[0].sender, prefix) if facts.has(kept[0].sender) else []
     rule = f" ({kept[0].step.rule})" if kept[0].step.rule else ""
     remedy = next((stop.remedy for stop in kept if stop.remedy is not None), None)
     return Story(

@@ -55,8 +55,22 @@ def stops(facts: Facts, prefix: Prefix, wanted: tuple[str, ...], having: list[st
     for sender in (name for name in having if name in far):
         for receiver in (p for p in facts.peers(sender) if p in without and far[p] < far[sender]):
             found.append(_judge(facts, prefix, sender, receiver, far[receiver]))
+    for receiver in (name for name in wanted if name in without and facts.has(name)):
+        for sender in facts.outside(receiver):
+            found.append(_from_outside(facts, prefix, sender, receiver))
     order = {name: index for index, name in enumerate(facts.plan.speakers)}
     return sorted(found, key=lambda s: (s.distance, order[s.receiver], order[s.sender]))
+
+
+def _from_outside(facts: Facts, prefix: Prefix, sender: str, receiver: str) -> Stop:
+    """Of a sender for which another program speaks only what the receiver made of it is known."""
+    if any(judgement.effect == "reject" for judgement in facts.imports(receiver, sender, prefix)):
+        step, remedy = _refused(facts, prefix, sender, receiver)
+        return Stop(sender=sender, receiver=receiver, distance=0, step=step, remedy=remedy)
+    state = facts.state(receiver, sender)
+    cause = "it has not told of it" if state == "Established" else f"the session is {state}"
+    text = f"{receiver} has no {prefix} from {sender}, for which another program speaks: {cause}"
+    return Stop(sender=sender, receiver=receiver, distance=0, step=Step(node=receiver, what="absent", text=text))
 
 
 def refusals(facts: Facts, prefix: Prefix, speaker: str) -> list[Stop]:
@@ -160,10 +174,10 @@ def _remedy_for_export(facts: Facts, prefix: Prefix, sender: str, receiver: str,
 def _refused(facts: Facts, prefix: Prefix, sender: str, receiver: str) -> tuple[Step, Remedy | None]:
     """The receiver's verdict."""
     judgement = next((j for j in facts.imports(receiver, sender, prefix) if j.effect == "reject"), None)
-    told = facts.advertised(sender, receiver, prefix)[0]
+    told = facts.advertised(sender, receiver, prefix) if facts.has(sender) else []
     if judgement is None:
         return Step(node=receiver, what="absent", text=f"{receiver} has not taken {prefix} from {sender} yet"), None
-    path = judgement.before.get("as_path") or told.as_path
+    path = judgement.before.get("as_path") or (told[0].as_path if told else "")
     speaker = facts.plan.speakers[receiver]
     reason = judgement.reason or judgement.step
     own = facts.plan.speakers[sender].config.asn

@@ -126,8 +126,10 @@ class Foreign:
         return self.engine.session(peer, speaker).state if peer in self.engine.speakers else "Unknown"
 
     def expected(self, speaker: str, peer: str) -> bool:
-        """Nobody waits for a machine of the user's."""
-        return speaker in self._programs or self._seen_from(peer, speaker) == "Established"
+        """Nobody waits for a machine of the user's, or for a program that has ended."""
+        if (program := self._programs.get(speaker)) is not None:
+            return program.running or speaker in self._starting
+        return self._seen_from(peer, speaker) == "Established"
 
     def learned(self, speaker: str, peer: str) -> list[RouteView]:
         """As its program tells."""
