@@ -105,6 +105,10 @@ def test_without_as_override_the_route_server_sees_a_loop() -> None:
         assert (why.answer, why.refusals, why.remedy) == (expected_why.answer, expected_why.refusals, expected_why.remedy)
         assert "holds its own ASN 65515 (R99)" in why.answer
         assert not reaches(live, "spoke-vm", "192.168.1.10")
+        live.change({"network_virtual_appliances": {nva: {"as_override": True} for nva in ("hub1-nva", "hub2-nva")}})
+        live.settle(60)
+        assert hops(live, "spoke-vm", "192.168.0.0/16") == ["10.1.2.4", "10.2.2.4"]
+        assert reaches(live, "spoke-vm", "192.168.1.10")
 
 
 @pytest.mark.parametrize(
@@ -152,6 +156,8 @@ def test_an_external_nva_is_a_cable_in_the_host() -> None:
             ping = ["ip", "netns", "exec", user, "ping", "-c", "2", "-i", "0.2", "-W", "2", "10.1.3.4"]
             done = subprocess.run(ping, capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stdout
+            with pytest.raises(RequestError, match="a machine of yours"):
+                live.watch("hub1-nva", "spoke-vm")
             assert live.session_states("spoke-rs/hub1-nva").keys() == {"spoke-rs#0/hub1-nva", "spoke-rs#1/hub1-nva"}
         finally:
             subprocess.run(["ip", "netns", "delete", user], check=True)

@@ -61,6 +61,8 @@ def execute(
 
     live = attach(network)
     nodes = live.nodes()
+    if any(plug.node == node for plug in live.status()["plugs"]):
+        raise RequestError(f"{node} is a machine of yours (`runtime: external`): run it there")
     if node not in nodes:
         raise RequestError(f"no node {node!r}{hint(node, nodes)}")
     os.environ.update(live.place.environment())

@@ -7,49 +7,34 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from dualhome.engine import Engine, events
+from dualhome.engine import Engine
 from dualhome.engine.rest import HOPELESS
 from dualhome.engine.views import RouteView, SessionView
 from dualhome.errors import DualhomeError, RequestError
-from dualhome.forwarding.places import Places
-from dualhome.forwarding.world import RibHop
+from dualhome.forwarding.places import places
+from dualhome.live.kernels import Kernels, Row
 from dualhome.live.layout import Layout, Node
 from dualhome.live.nodes import Nodes
 from dualhome.live.place import Place
 from dualhome.live.programs import Program, program_for
 from dualhome.model import Network
-from dualhome.net import WIDTH, Address, Prefix
+from dualhome.net import Address, Prefix
 from dualhome.plan import Plan
 
 LOG: Final = logging.getLogger("dualhome.live")
-Row = tuple[Prefix, tuple[RibHop, ...]]
-BGP_PROTOCOLS: Final = (186, 12)  # of routes in the kernel: RTPROT_BGP (FRR), RTPROT_BIRD
 QUIET_S: Final = 1.5  # FRR gathers what it tells a new peer for a second
-GATHER_S: Final = 0.03  # between word of a route and reading them all
 ASK_S: Final = (0.3, 1.0)  # between questions for sessions: while one may come up, and afterwards
-ROUTE_GROUPS: Final = 0x40 | 0x400  # RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_ROUTE
 
 
 class Progress(Protocol):
     """How far something is."""
 
     def __call__(self, done: int, of: int, what: str, /) -> None: ...  # noqa: D102
-
-
-@dataclass(slots=True)
-class Known:
-    """What was last read of one node's kernel."""
-
-    rows: list[Row] = field(default_factory=list)
-    by_length: dict[tuple[int, int], dict[int, Row]] = field(default_factory=dict)
 
 
 class Foreign:
@@ -62,12 +47,10 @@ class Foreign:
         self._killed: set[str] = set()
         self._starting: set[str] = set()
         self._refused: dict[str, str] = {}  # what a program said that was to be started again
-        self._heard: dict[str, socket.socket] = {}
+        self._kernels = Kernels(nodes, self._news)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._reading: asyncio.TimerHandle | None = None
         self._told: Callable[[], None] = lambda: None
         self._programs: dict[str, Program] = {}
-        self._known: dict[str, Known] = {}
         self._changed_at = 0.0
         self._writable: Callable[[str, str], bool] = lambda speaker, peer: True
         self._plan: Plan | None = None
@@ -94,17 +77,11 @@ class Foreign:
 
     def table(self, speaker: str) -> Sequence[Row]:
         """Routes of BGP in its kernel, as they were read last."""
-        known = self._known.get(speaker)
-        return known.rows if known else ()
+        return self._kernels.table(speaker)
 
     def lookup(self, speaker: str, address: Address) -> Row | None:
         """The longest match among them."""
-        known = self._known.get(speaker)
-        for (version, length), rows in known.by_length.items() if known else ():
-            shift = WIDTH[version] - length
-            if version == address.version and (found := rows.get(address.bits >> shift << shift)):
-                return found
-        return None
+        return self._kernels.lookup(speaker, address)
 
     def session(self, speaker: str, peer: str) -> SessionView:
         """Its side of a session, as its program tells."""
@@ -208,10 +185,8 @@ class Foreign:
         """The node is gone; if it comes again it is another one."""
         if (program := self._programs.pop(name, None)) is not None:
             program.stop()
-        if name in self._heard:
-            self._unhear(name)
+        self._kernels.forget(name)
         self._killed.discard(name)
-        self._known.pop(name, None)
 
     def follow(self, engine: Engine) -> None:
         """Programs of crashed nodes are killed, those of restored ones started."""
@@ -243,10 +218,7 @@ class Foreign:
         """End all."""
         for task in self._tasks:
             task.cancel()
-        for name in list(self._heard):
-            self._unhear(name)
-        if self._reading:
-            self._reading.cancel()
+        self._kernels.close()
         for program in self._programs.values():
             program.terminate()
         for program in self._programs.values():
@@ -269,44 +241,23 @@ class Foreign:
     # --- word of changes ----------------------------------------------------------------------------------------------
 
     def attend(self, told: Callable[[], None]) -> None:
-        """From now on call this in the event loop whenever routes or sessions may be others."""
+        """From now on call this in the event loop whenever routes may be others."""
         self._told = told
         self._spawn(self._ask())
 
     def hear(self, layout: Layout) -> None:
-        """Listen to the kernels of these nodes, and to no others."""
-        loop = asyncio.get_running_loop()
-        wanted = {name for name in self._names if name in layout.nodes and not layout.nodes[name].external}
-        for name in set(self._heard) - wanted:
-            self._unhear(name)
-        for name in sorted(wanted - set(self._heard)):
-            made = self._nodes.handle(name).socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
-            heard = self._heard[name] = socket.socket(fileno=made)
-            heard.setblocking(False)
-            heard.bind((0, ROUTE_GROUPS))
-            loop.add_reader(heard.fileno(), self._news, heard)
+        """Listen to the kernels of the nodes that have programs."""
+        self._kernels.hear(node.name for node in self._inside(layout))
 
-    def _unhear(self, name: str) -> None:
-        heard = self._heard.pop(name)
-        asyncio.get_running_loop().remove_reader(heard.fileno())
-        heard.close()
+    def _inside(self, layout: Layout) -> list[Node]:
+        return [layout.nodes[name] for name in sorted(self._names) if name in layout.nodes and not layout.nodes[name].external]
 
-    def _news(self, heard: socket.socket) -> None:
-        """What it says is of no interest: all is read, soon."""
-        with suppress(BlockingIOError):
-            while True:
-                try:
-                    heard.recv(1 << 16)
-                except BlockingIOError:
-                    raise
-                except OSError:
-                    pass  # some was lost, for it was too much
+    def look(self, layout: Layout) -> bool:
+        """Read the kernels; whether anything changed."""
+        return self._kernels.look(self._inside(layout), lambda name: list(self._speaker(name).config.peers), places(self.engine))
+
+    def _news(self) -> None:
         self.stir()
-        if self._reading is None:
-            self._reading = asyncio.get_running_loop().call_later(GATHER_S, self._read_now)
-
-    def _read_now(self) -> None:
-        self._reading = None
         self._told()
 
     async def _ask(self) -> None:
@@ -318,7 +269,6 @@ class Foreign:
                     await asyncio.to_thread(program.poll)
             if before != {name: dict(program.states()) for name, program in self._programs.items()}:
                 self.stir()
-                self._told()
             restless = any(state != "Established" for program in self._programs.values() for state in program.states().values())
             await asyncio.sleep(ASK_S[not restless] if self._programs else ASK_S[1])
 
@@ -330,45 +280,6 @@ class Foreign:
     def stir(self) -> None:
         """Something changed just now."""
         self._changed_at = time.monotonic()
-
-    def programs(self) -> Mapping[str, Program]:
-        """By node."""
-        return self._programs
-
-    # --- their kernels ------------------------------------------------------------------------------------------------
-
-    def look(self, layout: Layout) -> bool:
-        """Read their kernels; whether anything changed."""
-        changed = False
-        for name in self._names:
-            if name in layout.nodes and not layout.nodes[name].external:
-                rows = self._read(layout.nodes[name])
-                if rows != (self._known[name].rows if name in self._known else []):
-                    self._known[name] = _sorted(rows)
-                    changed = True
-        if changed:
-            self.stir()
-        return changed
-
-    def _read(self, node: Node) -> list[Row]:
-        """Routes that a routing program wrote, their next hops as the peers that have these addresses or stand at the end of that wire."""
-        known = Places(self._network)
-        assert self._plan is not None, "programs run only for a plan"
-        peers = {str(each.session.remote_address): peer for peer, each in self._plan.speakers[node.name].config.peers.items()}
-        ends = {each.device: each.far for each in node.interfaces if each.far}
-        rows: list[Row] = []
-        for version, packed, length, protocol, _, ways in self._nodes.handle(node.name).route_dump(254):
-            if protocol not in BGP_PROTOCOLS:
-                continue
-            hops = []
-            for gateway, device, _ in ways:
-                far = ends.get(device) or peers.get(gateway or "") or next(iter(peers.values()), None)
-                address = next(iter(known.addresses(far)), None) if far else None
-                if far and address:
-                    hops.append(RibHop(peer=far, next_hop=address))
-            if hops:
-                rows.append((Prefix(version, int.from_bytes(packed), length), tuple(hops)))
-        return sorted(rows)
 
     def unsettled(self, engine: Engine) -> str | None:
         """Whether one of them may still change something."""
@@ -386,15 +297,3 @@ class Foreign:
         both = ((name, peer), (peer, name))
         hopeless = max(engine.refusals(*pair) for pair in both) >= HOPELESS
         return not hopeless and all(engine.wants(*pair) and engine.carries(*pair) for pair in both)
-
-    def follows(self, event: events.Event) -> bool:
-        """Whether programs hang on this event."""
-        return isinstance(event, events.Fail | events.Restore | events.Change)
-
-
-def _sorted(rows: list[Row]) -> Known:
-    by_length: dict[tuple[int, int], dict[int, Row]] = {}
-    for row in rows:
-        prefix = row[0]
-        by_length.setdefault((prefix.version, prefix.length), {})[prefix.bits] = row
-    return Known(rows, dict(sorted(by_length.items(), reverse=True)))

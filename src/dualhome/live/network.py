@@ -181,9 +181,9 @@ class LiveNetwork:
                 self._routes[name].forget_device(device)
 
     def _outside_changed(self) -> None:
-        self.foreign.look(self.layout)
-        self.engine.outside_changed()
-        self._soon()
+        if not self._closing and self.foreign.look(self.layout):
+            self.engine.outside_changed()
+            self._soon()
 
     def _give(self, event: events.Event) -> None:
         self._perform(self.engine.handle(event, self.now))

@@ -75,9 +75,13 @@ def ends(network: Network, layout: Layout, place: Place, source: str, destinatio
     if node is None:
         raise RequestError(f"{source!r} is no node that sends packets")
     own = known.address_of(source)
+    if layout.nodes[node].external:
+        raise RequestError(f"{node} is a machine of yours (`runtime: external`), which sends no probes of ours")
     targets = [
         each.name for each in layout.nodes.values() if any(address in i.addresses for i in each.interfaces) or address in each.addresses
     ]
+    if any(layout.nodes[name].external for name in targets):
+        raise RequestError(f"{destination} is a machine of yours (`runtime: external`), where no probes of ours are received")
     return {
         "source": {"namespace": str(place.namespace(node)), "address": str(own)},
         "targets": [{"namespace": str(place.namespace(name)), "address": str(address)} for name in targets or ["internet"]],
