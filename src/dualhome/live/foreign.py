@@ -195,6 +195,7 @@ class Foreign:
             if crashed and name not in self._killed and name not in self._starting:
                 self._killed.add(name)
                 program.kill()
+                self._spawn(asyncio.to_thread(program.clear))
             elif not crashed and name in self._killed and name not in self._starting:
                 self._killed.discard(name)
                 self._spawn(self._start_again(name, program))
