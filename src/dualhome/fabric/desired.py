@@ -29,8 +29,9 @@ def desired(world: World, plan: Plan, numbers: Numbers, ports: Ports, how: How, 
     network = world.network
     groups = Groups(world, numbers, ports)
     tables = Tables(world, numbers, groups)
-    made = [_nic(network, numbers, tables, name, port, how, how_pair) for name, port in ports.nics.items()]
-    made += [replace(port, state=_state((*how(node), *how_pair("link", node, far)))) for (node, far), port in ports.wires.items()]
+    states = port_states(network, ports, how, how_pair)
+    made = [replace(_nic(network, numbers, tables, name, port, how_pair), state=states[port.number]) for name, port in ports.nics.items()]
+    made += [replace(port, state=states[port.number]) for port in ports.wires.values()]
     then = before.tables if before else {}
     return State(
         ports={port.number: port for port in made},
@@ -103,11 +104,21 @@ class Tables:
 # --- ports --------------------------------------------------------------------------------------------------------------
 
 
-def _nic(network: Network, numbers: Numbers, tables: Tables, name: str, port: Port, how: How, how_pair: HowPair) -> Port:
+def port_states(network: Network, ports: Ports, how: How, how_pair: HowPair) -> dict[int, PortState]:
+    """By number, how each port works: as its node does, a wire's as what joins its ends does too."""
+    states = {port.number: _state(how(_node_of(network, name))) for name, port in ports.nics.items()}
+    return states | {port.number: _state((*how(node), *how_pair("link", node, far))) for (node, far), port in ports.wires.items()}
+
+
+def _node_of(network: Network, name: str) -> str:
+    nic = network.nic(name)
+    return nic.machine if nic else name.partition("/")[0]
+
+
+def _nic(network: Network, numbers: Numbers, tables: Tables, name: str, port: Port, how_pair: HowPair) -> Port:
     """What the network makes of a port that isn't a wire's."""
     nic, base = network.nic(name), base_name(name)
-    node = nic.machine if nic else name.partition("/")[0]
-    port = replace(port, state=_state(how(node)), internet=not how_pair("link", node, INTERNET))
+    port = replace(port, internet=not how_pair("link", _node_of(network, name), INTERNET))
     if nic is not None:
         sources = tuple(each.address for each in network.load_balancers.values() if nic in _backends(network, each))
         return replace(

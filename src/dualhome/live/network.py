@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from dualhome.bgp.speaker import Speaker
 from dualhome.engine import Engine, events
 from dualhome.engine.views import SessionView
 from dualhome.errors import NotSettled
-from dualhome.fabric.backend import Installed
+from dualhome.fabric.backend import Batch, Installed
 from dualhome.fabric.desired import desired
 from dualhome.fabric.difference import difference
 from dualhome.fabric.kernel import Kernel
@@ -26,6 +27,7 @@ from dualhome.live.bfd import Bfd, wanted_sessions
 from dualhome.live.clock import Clock
 from dualhome.live.endpoints import Side, listeners, sides
 from dualhome.live.foreign import Foreign
+from dualhome.live.isolation import Isolation
 from dualhome.live.kernel_routes import Routes, beside_program, wanted_routes
 from dualhome.live.layout import Layout, lay_out
 from dualhome.live.nodes import Nodes, Progress
@@ -33,8 +35,10 @@ from dualhome.live.place import Place
 from dualhome.live.plugs import plugs
 from dualhome.live.ports import ports_of
 from dualhome.live.probes import FLOWS, Probes
+from dualhome.live.reroute import Lost, failing_ports, instead, lost_peers, without
 from dualhome.live.sockets import Endpoint
 from dualhome.live.transports import Transports
+from dualhome.live.tunnels import Tunnels
 from dualhome.net import Address
 from dualhome.plan import Plan
 from dualhome.units import Instant, as_seconds
@@ -42,16 +46,22 @@ from dualhome.units import Instant, as_seconds
 LOG: Final = logging.getLogger("dualhome.live")
 JOURNAL: Final = 20  # lines of it that a status shows
 GOODBYE_S: Final = 2.0
+PROGRAM_S: Final = 0.001
 LOOK_S: Final = 0.01  # how often a network that settles is looked at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How a network runs. `speed`: seconds of its own time in a second; `seed`: of the jitter of its timers; `directory`: of the files it names."""
+    """How a network runs. `speed`: seconds of its own time in a second; `seed`: of the jitter of its timers; `directory`: of the files it names.
+
+    `tunnels`: wireguard, plain, or auto, which is wireguard where the machine can. `isolate`: each built-in speaker has a process of its own.
+    """
 
     speed: float = 1.0
     seed: int | None = None
     directory: Path = Path()
+    tunnels: str = "auto"
+    isolate: bool = False
 
 
 class LiveNetwork:
@@ -62,23 +72,30 @@ class LiveNetwork:
         self.clock = Clock(options.speed)
         self.layout: Layout = lay_out(plan.network)
         self.numbers = Numbers()
-        self.nodes = Nodes(place, self.numbers)
+        self.tunnels = Tunnels(place, options.tunnels)
+        self.nodes = Nodes(place, self.numbers, self.tunnels)
         self.foreign = Foreign(plan.network, place, self.nodes, options.directory)
         self.bfd = Bfd(place, lambda a, b: self._give(events.Undetected(a, b)))
         self.probes = Probes(place)
         self.probes.where = lambda: (self.engine.network, self.layout)
-        self.engine = self.foreign.engine = Engine(plan, options.seed, self.foreign)
+        self._loop = asyncio.get_running_loop()
+        self._isolation = Isolation(place, self.clock, self._give, self._loop) if options.isolate else None
+        make = self._isolation.make if self._isolation else Speaker
+        self.engine = self.foreign.engine = Engine(plan, options.seed, self.foreign, make)
         self.installed = Installed()
         self._wanted: State | None = None
         self.fabric: Kernel
-        self._transports = Transports(self._give, self._endpoint, self._who, lambda *_: self._soon())
+        shared = Transports(self._give, self._endpoint, self._who, lambda name, _: self._give(events.Ready(name)))
+        self._transports: Transports | Isolation = self._isolation or shared
         self.foreign.writable_by(self._transports.writable)
         self._sides: dict[tuple[str, str], Side] = {}
         self._routes: dict[str, Routes] = {}
-        self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._turn = self._closing = False
         self._programmed = -1
+        self._programming: asyncio.TimerHandle | None = None
+        self._read = 0  # of the journal
+        self._lost: Lost = {}
         self._listening: dict[str, set[tuple[Address, str | None]]] = {}
         self.after_programming: list[Callable[[], None]] = [self.foreign.stir]
 
@@ -106,6 +123,15 @@ class LiveNetwork:
                 mine = self._routes[name] = Routes(name, self.nodes.handle(name), beside=node.role == "internet")
                 mine.foreign = self.engine.foreign(name)
         self._sides = sides(plan, self.layout)
+        if self._isolation:
+            self._isolation.know(
+                self._sides,
+                {
+                    name: self.nodes.handle(name).path
+                    for name in plan.speakers
+                    if name in self.layout.nodes and not self.engine.foreign(name)
+                },
+            )
         self._ports = ports_of(self.layout, self.numbers)
 
     def start(self, progress: Progress) -> None:
@@ -150,9 +176,9 @@ class LiveNetwork:
             RequestError: it names what isn't there; then nothing has happened.
         """
         self._give(event)
+        self.foreign.follow(self.engine)  # before its ports are dead: its kernel still closes what it had open, as after any crash
         self.probes.mark()
-        self.foreign.follow(self.engine)
-        self._end_turn()
+        self._write(failing_ports(self.engine, self.installed, self._ports))
 
     def change(self, plan: Plan) -> None:
         """The network is another from now on: what is new is made first, what is gone goes last."""
@@ -162,6 +188,8 @@ class LiveNetwork:
         self.foreign.change(plan.network)
         self._enter(plan, lambda *_: None)
         self._give(events.Change(plan))
+        if self._isolation:
+            self._isolation.keep(self.engine.speakers)
         self._listen()
         self.foreign.hear(layout)
         self.foreign.start(plan, layout, lambda *_: None)
@@ -187,7 +215,15 @@ class LiveNetwork:
 
     def _give(self, event: events.Event) -> None:
         self._perform(self.engine.handle(event, self.now))
+        self._see_losses()
         self._soon()
+
+    def _see_losses(self) -> None:
+        """What route servers lost goes out of groups before anything is decided."""
+        entries, self._read = self.engine.journal[self._read :], len(self.engine.journal)
+        if entries and (lost := lost_peers(self.engine, entries)):
+            self._lost |= lost
+            self._write(without(self.engine, self.installed, self._ports, lost))
 
     def _soon(self) -> None:
         """All events of this turn of the loop are one instant."""
@@ -198,8 +234,17 @@ class LiveNetwork:
     def _end_turn(self) -> None:
         self._turn = False
         self._perform(self.engine.flush(self.now))
-        self.program()
+        if self._lost:
+            self._write(instead(self.engine, self.installed, self._ports, self._lost))
+            self._lost = {}
+        if self._programming is None:  # a moment later: what has arrived meanwhile goes first
+            self._programming = self._loop.call_later(PROGRAM_S, self._program_now)
         self._arm()
+
+    def _program_now(self) -> None:
+        self._programming = None
+        if not self._closing:
+            self.program()
 
     def _arm(self) -> None:
         if self._timer:
@@ -211,6 +256,7 @@ class LiveNetwork:
     def _tick(self) -> None:
         self._timer = None
         self._perform(self.engine.tick(self.now))
+        self._see_losses()
         self._end_turn()
 
     def _perform(self, effects: list[events.Effect]) -> None:
@@ -227,10 +273,12 @@ class LiveNetwork:
         self._programmed = version
         engine = self.engine
         wanted = desired(engine, engine.plan, self.numbers, self._ports, engine.fails, engine.fails_between, self._wanted)
+        self._wanted = wanted
+        wanted = self.tunnels.follow(wanted)
         batches = difference(self.installed, wanted)
         self.fabric.apply(batches)
         self.installed.take(batches, wanted)
-        self._wanted = wanted
+        self.tunnels.join()
         self._follow_bfd()
         for name, node in self.layout.nodes.items():
             if self.engine.foreign(name) and name in self._routes:
@@ -240,6 +288,12 @@ class LiveNetwork:
                 self._routes[name].write(wanted_routes(self.engine, node))
         for call in self.after_programming:
             call()
+
+    def _write(self, batch: Batch | None) -> None:
+        """At once, and remembered."""
+        if batch is not None:
+            self.fabric.apply([batch])
+            self.installed.take([batch])
 
     def _follow_bfd(self) -> None:
         """Sessions of crashed nodes are gone without a word; groups are by now as they shall be."""
@@ -289,7 +343,10 @@ class LiveNetwork:
             "both_sides": views,
             "packets": {reason.name.lower().replace("_", "-"): count for reason, count in sorted(counted.items()) if count},
             "failed": [f"{each.name} ({each.how})" for each in self.engine.failed()],
+            "processes": self._isolation.pids() if self._isolation else {},
+            "ended": self.engine.ended(),
             "programs": self.foreign.status(),
+            "tunnels": self.tunnels.status(),
             "plugs": list(plugs(self.engine.network, self.layout, self.nodes.plugs())),
             "journal": self.engine.journal[-JOURNAL:],
         }
@@ -302,8 +359,10 @@ class LiveNetwork:
 
     def unsettled(self) -> str | None:
         """What may still change; None where nothing may."""
-        if self._transports.in_flight(self.engine.carries):
+        if self._transports.in_flight(self.engine.carries) or self._turn:
             return "messages are on their way"
+        if self._programmed != self.engine.version():
+            return "routes are being written"
         return self.engine.unsettled() or self.foreign.unsettled(self.engine)
 
     async def settle(self, within_s: float) -> float:
