@@ -110,7 +110,8 @@ class Engine:
             case events.Undetected(a=a, b=b):
                 self._undetected(a, b, effects)
             case events.Ready(speaker=name):
-                self._touched[name] = None
+                if name in self.speakers and name not in self._dead:
+                    self._take(name, self.speakers[name].flush(now), effects)
             case events.Ended(speaker=name, why=why):
                 self._end(name, why, effects)
             case events.Again(speaker=name):
