@@ -139,7 +139,15 @@ async def run(order: Mapping[str, Any], say: Any) -> None:
     topology: Topology = order["topology"]
     options = order["options"]
     network = LiveNetwork(
-        make_plan(topology.network), place, Options(speed=options["speed"], seed=options["seed"], directory=Path(order["directory"]))
+        make_plan(topology.network),
+        place,
+        Options(
+            speed=options["speed"],
+            seed=options["seed"],
+            directory=Path(order["directory"]),
+            tunnels=options["tunnels"],
+            isolate=options["isolate"],
+        ),
     )
     served = Served(topology, network)
     loop = asyncio.get_running_loop()

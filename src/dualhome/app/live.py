@@ -36,11 +36,15 @@ END_S: Final = 8.0  # for a network's process to say goodbye
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpOptions:
-    """How a network is brought up. `speed`: seconds of its own time in a second; `isolate`: a process for each built-in speaker."""
+    """How a network is brought up. `speed`: seconds of its own time in a second; `isolate`: a process for each built-in speaker.
+
+    `tunnels`: wireguard, plain, or auto, which is wireguard where the machine can.
+    """
 
     speed: float = 1.0
     seed: int | None = None
     isolate: bool = False
+    tunnels: str = "auto"
 
 
 def up(topology: Topology, name: str | None = None, options: UpOptions | None = None, progress: Progress | None = None) -> LiveRun:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,16 +26,30 @@ SpeedOption = Annotated[
 ]
 
 
+class TunnelMode(StrEnum):
+    """How tunnels are made."""
+
+    AUTO = "auto"
+    WIREGUARD = "wireguard"
+    PLAIN = "plain"
+
+
+TunnelsOption = Annotated[
+    TunnelMode, typer.Option("--tunnels", help="VPN tunnels: by WireGuard, or not encrypted; auto: by WireGuard where this machine can.")
+]
+
+
 def up(
     file: TopologyArgument,
     name: NameOption = None,
     wait_s: Annotated[float, typer.Option("--wait", metavar="S", help="How long it may take to settle; 0: don't wait for that.")] = 120,
     speed: SpeedOption = 1,
     isolate: Annotated[bool, typer.Option("--isolate", help="A process of its own for each built-in speaker.")] = False,
+    tunnels: TunnelsOption = TunnelMode.AUTO,
     json: JsonOption = False,
 ) -> None:
     """Bring the network up on this machine: namespaces, real BGP, routes in the kernel. Returns once it has settled."""
-    live = start(file, name, speed, isolate)
+    live = start(file, name, speed, isolate, tunnels)
     settled_s = None
     if wait_s:
         with _Line(live):
@@ -51,13 +66,13 @@ def up(
     show(told.summary(summary, settled_s))
 
 
-def start(file: Path, name: str | None = None, speed: float = 1, isolate: bool = False) -> LiveRun:
+def start(file: Path, name: str | None = None, speed: float = 1, isolate: bool = False, tunnels: TunnelMode = TunnelMode.AUTO) -> LiveRun:
     """The network of a file, up, with progress on standard error."""
     from dualhome.app import UpOptions
 
     net = open_net(file)
     try:
-        return net.up(name, UpOptions(speed=speed, isolate=isolate), _progress)
+        return net.up(name, UpOptions(speed=speed, isolate=isolate, tunnels=tunnels.value), _progress)
     finally:
         _clear()
 

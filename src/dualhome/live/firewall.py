@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from dualhome.forwarding.fabric import PRIVATE
 from dualhome.live.layout import Node
+
+TABLE: Final = "inet dualhome"
 
 
 def ruleset(node: Node) -> str:
@@ -14,7 +17,7 @@ def ruleset(node: Node) -> str:
     if router is None:
         return ""
     lines = [*_stateful(router.stateful), *_translation(node)]
-    return "\n".join(["table inet dualhome {", *lines, "}", ""]) if lines else ""
+    return "\n".join([f"table {TABLE} {{", *lines, "}", ""]) if lines else ""
 
 
 def _stateful(on: bool) -> Iterator[str]:

@@ -15,13 +15,16 @@ from dualhome import _core
 from dualhome.errors import SystemRefused
 from dualhome.fabric.numbers import Numbers
 from dualhome.fabric.state import GATEWAY_MAC, NEXT_HOP
-from dualhome.live.firewall import ruleset
+from dualhome.live.firewall import TABLE, ruleset
 from dualhome.live.layout import DEVICE_LENGTH, Interface, Layout, Node
 from dualhome.live.place import FABRIC, Place
+from dualhome.live.tunnels import End, Tunnels
+from dualhome.live.wireguard import Device
 from dualhome.net import WIDTH
 
 PLUG: Final = "dh-"  # how devices begin that are handed to the user
 AT_ONCE: Final = 200  # interfaces made in one batch
+WIRE: Final = "wire~"  # of a device under a tunnel; its port's number follows, and no node has a ~ in its name
 
 Progress = Callable[[int, int, str], None]  # how many, of how many, of what
 
@@ -72,8 +75,9 @@ def mac_of(number: int) -> bytes:
 class Nodes:
     """What is there of the layout. `handle` gives a node's namespace; the fabric's own is `fabric`."""
 
-    def __init__(self, place: Place, numbers: Numbers) -> None:
+    def __init__(self, place: Place, numbers: Numbers, tunnels: Tunnels | None = None) -> None:
         self._place, self._numbers = place, numbers
+        self._tunnels = tunnels or Tunnels(place, "plain")
         self._handles: dict[str, _core.Namespace] = {}
         self._there: dict[str, Node] = {}
         self._plugs: dict[tuple[str, str], str] = {}  # by node and interface: the device in this process's namespace
@@ -111,6 +115,8 @@ class Nodes:
             for each in node.interfaces:
                 if name in gone or (name in layout.nodes and each not in wanted and (not remade or each.device in names)):
                     lost.append((name, each))
+        self._tunnels.drop(self.number(name, each) for name, each in lost)
+        self._tunnels.forget(gone, layout)
         self.fabric.links_delete([self.number(name, each) for name, each in lost])
         for name in gone:
             del self._there[name]
@@ -138,7 +144,7 @@ class Nodes:
         ]
         for start in range(0, len(ends), AT_ONCE):
             progress(start, len(ends), "interfaces")
-            self._plug(ends[start : start + AT_ONCE])
+            self._plug(layout, ends[start : start + AT_ONCE])
         for node in fresh:
             self._finish(node)
         for name, node in layout.nodes.items():
@@ -172,24 +178,36 @@ class Nodes:
         handle.link_up("lo")
         handle.addresses([("lo", f"{address}/{WIDTH[address.version]}") for address in node.addresses])
 
-    def _plug(self, ends: Iterable[tuple[Node, Interface]]) -> None:
-        """Both ends of each interface, up; addresses and the one neighbor."""
+    def _plug(self, layout: Layout, ends: Iterable[tuple[Node, Interface]]) -> None:
+        """Both ends of each interface, up; addresses and the one neighbor. Over some wires there are tunnels."""
         ends = list(ends)
         pairs = []
+        tunnels = [self._tunnel(layout, *each) for each in ends if self._tunnels.encrypts(layout, *each)]
+        wires = {end.device.number: end.device.wire for end in tunnels}
         for node, interface in ends:
             number = self.number(node.name, interface)
-            where, device = (
-                (self._host(), self._plug_name(node, interface)) if node.external else (self._handles[node.name], interface.device)
-            )
+            device = self._plug_name(node, interface) if node.external else wires.get(number, interface.device)
+            where = self._host() if node.external else self._handles[node.name]
             pairs.append((f"p{number}", number, _own_mac(number), device, where, mac_of(number), 0))
         self._refusing("interfaces", lambda: self.fabric.veths(pairs))
+        self._tunnels.make(tunnels)
         for node, interface in ends:
-            if node.external:
+            if node.external or self.number(node.name, interface) in wires:
                 continue
             handle = self._handles[node.name]
             mine = [(interface.device, f"{address}/{WIDTH[address.version]}") for address in interface.addresses]
             handle.addresses([*mine, (interface.device, "fe80::2/64")])
             handle.neighbors([(interface.device, hop, GATEWAY_MAC) for hop in NEXT_HOP.values()])
+
+    def _tunnel(self, layout: Layout, node: Node, interface: Interface) -> End:
+        """The tunnel over a wire; the wire's own device has a name that no other has."""
+        other = layout.nodes[interface.far]
+        end = other.toward(node.name)
+        assert end is not None, f"the tunnel from {node.name} to {other.name} has one end only"
+        number = self.number(node.name, interface)
+        device = Device(node=node.name, name=interface.device, number=number, far=self.number(other.name, end), wire=f"{WIRE}{number}")
+        bonus = node.bonus if node.core and not other.core else 0
+        return End(device=device, namespace=self._handles[node.name], addresses=interface.addresses, bonus=bonus)
 
     @staticmethod
     def _host() -> _core.Namespace:
@@ -219,7 +237,7 @@ class Nodes:
         """Its rules of nftables, in one transaction; connections go on."""
         if node.router is not None and node.router.stateful:
             self._handles[node.name].sysctl(list(STATEFUL))
-        self._run(node.name, ["nft", "-f", "-"], "flush ruleset\n" + ruleset(node))
+        self._run(node.name, ["nft", "-f", "-"], f"table {TABLE}\ndelete table {TABLE}\n" + ruleset(node))
 
     def _run(self, node: str, command: list[str], text: str = "") -> None:
         """A program inside a node's namespace."""

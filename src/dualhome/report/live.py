@@ -28,12 +28,13 @@ def summary(status: Mapping[str, Any], settled_s: float | None) -> RenderableTyp
     below = _programs(status)
     if down:
         below = [Text(), tables.sessions(down[:MOST_DOWN]), *below]
+    below = [*_warnings(status), *below]
     return Group(line, *below) if below else line
 
 
 def shown(status: Mapping[str, Any]) -> RenderableType:
     """The whole status."""
-    parts: list[RenderableType] = [_head(status)]
+    parts: list[RenderableType] = [_head(status), *_warnings(status)]
     if status["failed"]:
         parts.append(Text("failed: " + ", ".join(status["failed"]), "red"))
     parts += [Text(), tables.session_pairs(status["both_sides"])]
@@ -74,6 +75,10 @@ def _programs(status: Mapping[str, Any]) -> list[RenderableType]:
             table.add_row(plug.device, plug.node, plug.to, plug.mac, ", ".join(plug.addresses), ", ".join(plug.gateways))
         found += [Text(), table]
     return found
+
+
+def _warnings(status: Mapping[str, Any]) -> list[RenderableType]:
+    return [Text(f"warning: {each}", "yellow") for each in status["tunnels"]["warnings"]]
 
 
 def _packets(packets: Mapping[str, int]) -> Table:
