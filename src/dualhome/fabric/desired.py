@@ -40,7 +40,7 @@ def desired(world: World, plan: Plan, numbers: Numbers, ports: Ports, how: How, 
         spaces={numbers.network(each.name): tuple(sorted(set(each.address_space))) for each in network.virtual_networks.values()},
         balancers={numbers.balancer(each.name): tuple(sorted(_live(world, each, ports))) for each in network.load_balancers.values()},
         controls=controls(plan, ports, how_pair),
-        symmetric=getattr(network, "flow_hash", "") == "symmetric",
+        symmetric=network.flow_hash == "symmetric",
     )
 
 

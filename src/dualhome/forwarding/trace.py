@@ -142,7 +142,10 @@ def _walk(
             detail = f"{node} keeps state and hasn't seen the way out of this flow (R64)"
             done.append(_path(here, "dropped", node, node, "no-state", detail))
         else:
-            stack += reversed(list(_branches(replace(here, seen=here.seen | {state}), node, results_of(world, move, now), pins)))
+            results = results_of(world, move, now)
+            if world.network.flow_hash == "symmetric":
+                results = _alike(results, now)
+            stack += reversed(list(_branches(replace(here, seen=here.seen | {state}), node, results, pins)))
     return done
 
 
@@ -155,6 +158,12 @@ class _Place:
     hops: tuple[Hop, ...] = ()
     choices: tuple[tuple[str, str], ...] = ()
     seen: frozenset[object] = frozenset()
+
+
+def _alike(results: Results, packet: Packet) -> Results:
+    """Under symmetric hashing an answer meets the appliance that the flow met on its way out, wherever that is among the choices."""
+    met = [result for result in results if isinstance(result, Move) and result.hop.kind == "nva" and result.hop.name in packet.known_to]
+    return met or results
 
 
 def _branches(here: _Place, node: str, results: Results, pins: Mapping[str, str]) -> Iterator[_Place]:

@@ -427,6 +427,7 @@ class Network:
 
     name: str
     description: str = ""
+    flow_hash: str = "azure"  # azure: each direction of a flow on its own (R64); symmetric: both alike, beyond Azure
     virtual_networks: Mapping[str, VirtualNetwork]
     peerings: tuple[Peering, ...] = ()
     route_servers: Mapping[str, RouteServer] = field(default_factory=dict)

@@ -83,6 +83,7 @@ def attempt(data: Data) -> tuple[Network, list[Wrong]]:
     network = Network(
         name=data["name"],
         description=data.get("description", ""),
+        flow_hash=data.get("flow_hash", "azure"),
         virtual_networks=each(VNETS, lambda name, x: _virtual_network(name, x, site)),
         peerings=tuple(Peering(local=d.local, remote=d.remote, **d.flags) for d in site.directions),
         route_servers=each(SERVERS, lambda name, x: _route_server(name, x, given.pairs[name])),
