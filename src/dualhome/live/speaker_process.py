@@ -39,7 +39,10 @@ def main() -> None:
             os.read(woken, LARGEST)
             _reap(control)
         if control.fileno() in ready:
-            name, descriptors, _, _ = socket.recv_fds(control, LARGEST, 1)
+            try:
+                name, descriptors, _, _ = socket.recv_fds(control, LARGEST, 1)
+            except ConnectionResetError:
+                return
             if not descriptors:
                 return
             pid = os.fork()

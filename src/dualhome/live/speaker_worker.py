@@ -48,6 +48,7 @@ class Worker:
         self._attempts: tuple[str, ...] = ()
         self._done = self._told = 0
         self._early: list[events.OfTransport] | None = []  # what happened before it started
+        self._arrived: list[events.Bytes | events.TransportClosed] = []  # in this turn
         self._touched = False
         self._turn: asyncio.Handle | None = None
         self._look: asyncio.TimerHandle | None = None
@@ -133,7 +134,14 @@ class Worker:
     def _deliver(self, event: events.OfTransport) -> None:
         if self._early is not None:
             self._early.append(event)
-            return
+        elif isinstance(event, events.Bytes | events.TransportClosed):
+            # After connections of this turn: one that the peer prefers to another must be known before the end of the other one.
+            self._arrived.append(event)
+            self._soon()
+        else:
+            self._handle(event)
+
+    def _handle(self, event: events.OfTransport) -> None:
         happened: session_events.Event
         match event:
             case events.Bytes(transport=number, data=data):
@@ -161,6 +169,9 @@ class Worker:
 
     def _end_turn(self) -> None:
         """All events of this turn of the loop are one instant."""
+        arrived, self._arrived = self._arrived, []
+        for event in arrived:
+            self._handle(event)
         if self._touched:
             self._touched = False
             self._input(Entry("flush", self._clock.now()))
@@ -198,7 +209,7 @@ class Worker:
 
     def _looked(self) -> None:
         self._look = None
-        self._tell()
+        self._soon()
 
     def _endpoint(self, _: str, peer: str) -> Endpoint | None:
         each = self._sides.get(peer)
