@@ -178,7 +178,7 @@ class LiveNetwork:
         self._give(event)
         self.foreign.follow(self.engine)  # before its ports are dead: its kernel still closes what it had open, as after any crash
         self.probes.mark()
-        self._write(failing_ports(self.engine, self.installed, self._ports))
+        self._write(self.tunnels.through(failing_ports(self.engine, self.installed, self._ports)))
 
     def change(self, plan: Plan) -> None:
         """The network is another from now on: what is new is made first, what is gone goes last."""

@@ -7,12 +7,14 @@ failures that control packets pass, sessions that fail alone, and the TTL that h
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Final
 
 from dualhome import _core
 from dualhome.errors import SystemRefused
+from dualhome.fabric.backend import Batch
 from dualhome.fabric.state import GATEWAY_MAC, PortState, State
 from dualhome.live.layout import Interface, Layout, Node
 from dualhome.live.place import Place
@@ -21,8 +23,10 @@ from dualhome.net import WIDTH, Address
 
 LOG: Final = logging.getLogger("dualhome.live")
 MODES: Final = ("auto", "wireguard", "plain")
-TABLE: Final = "inet dualhome_tunnels"
+HOP_LIMITS: Final = "inet dualhome_hop_limits"
+FAILURES: Final = "inet dualhome_failures"
 HOPS: Final = 1 << 30  # nexthop objects from here on are wires under tunnels
+NAMED: Final = 4  # tunnels that a warning names
 BGP: Final = 179
 BFD: Final = (3784, 3785, 4784)
 
@@ -47,7 +51,7 @@ class Tunnels:
         self._ends: dict[int, End] = {}  # by port
         self._keys: dict[int, Keys] = {}
         self._fresh: list[Device] = []
-        self._rules: dict[str, str] = {}  # by node
+        self._rules: dict[tuple[str, str], str] = {}  # by node and table
         self._plain: dict[tuple[str, str], str] = {}  # by both nodes: why this tunnel isn't encrypted
 
     # --- which --------------------------------------------------------------------------------------------------------
@@ -58,8 +62,8 @@ class Tunnels:
             return False
         pair = (min(node.name, interface.far), max(node.name, interface.far))
         if reason := self._why_plain(node, layout.nodes[interface.far]):
-            if pair not in self._plain:
-                LOG.warning("the tunnel %s<->%s is not encrypted: %s", *pair, reason)
+            if reason not in self._plain.values():
+                LOG.warning("%s<->%s, and maybe other tunnels, are not encrypted: %s", *pair, reason)
             self._plain[pair] = reason
             return False
         self._plain.pop(pair, None)
@@ -80,12 +84,11 @@ class Tunnels:
             self._tried = driver(self._place)
         return self._tried
 
-    def forget(self, nodes: Iterable[str], layout: Layout) -> None:
+    def forget(self, nodes: Collection[str], layout: Layout) -> None:
         """These nodes are gone, and whatever the layout hasn't."""
         there = {(min(wire.ends), max(wire.ends)) for wire in layout.wires}
         self._plain = {pair: reason for pair, reason in self._plain.items() if pair in there}
-        for name in nodes:
-            self._rules.pop(name, None)
+        self._rules = {key: text for key, text in self._rules.items() if key[0] not in nodes}
 
     def status(self) -> dict[str, object]:
         """How tunnels are made, and what is wrong with them."""
@@ -93,7 +96,8 @@ class Tunnels:
         warnings = []
         for reason in dict.fromkeys(self._plain.values()):
             pairs = ["<->".join(pair) for pair, why in self._plain.items() if why == reason]
-            warnings.append(f"{len(pairs)} tunnel{'s are' if len(pairs) > 1 else ' is'} not encrypted ({', '.join(pairs)}): {reason}")
+            named = ", ".join(pairs[:NAMED]) + (", …" if len(pairs) > NAMED else "")
+            warnings.append(f"{len(pairs)} tunnel{'s are' if len(pairs) > 1 else ' is'} not encrypted ({named}): {reason}")
         for device in found.ended() if found else ():
             warnings.append(f"the process of the tunnel {device.node}/{device.name} has ended")
         return {"how": found.name if found and self._ends else "", "encrypted": len(self._ends) // 2, "warnings": warnings}
@@ -168,17 +172,21 @@ class Tunnels:
         """
         if not self._ends and not self._rules:
             return wanted
-        texts = {node: "\n".join(lines) for node, lines in self._wanted_rules(wanted).items()}
-        nodes = {*self._rules, *texts}
-        changed = sorted(node for node in nodes if self._rules.get(node, "") != texts.get(node, ""))
-        head = f"table {TABLE}\ndelete table {TABLE}\n"
-        run_inside(self._place, ((node, ["nft", "-f", "-"], head + texts.get(node, "") + "\n") for node in changed))
-        self._rules = texts
+        rules = dict(self._wanted_rules(wanted))
+        changed = sorted(key for key in {*self._rules, *rules} if self._rules.get(key) != rules.get(key))
+        run_inside(self._place, ((node, ["nft", "-f", "-"], _anew(table, rules.get((node, table), ""))) for node, table in changed))
+        self._rules = rules
         partly = {n: replace(port, state=PortState.UP) for n in self._ends if (port := wanted.ports.get(n)) and _data_only(wanted, n)}
         return replace(wanted, ports=wanted.ports | partly) if partly else wanted
 
-    def _wanted_rules(self, wanted: State) -> Mapping[str, list[str]]:
-        found: dict[str, list[str]] = {}
+    def through(self, batch: Batch | None) -> Batch | None:
+        """Ports that change at once: those under tunnels pass what they pass, `follow` drops what is to be dropped."""
+        if batch is None or batch.what != "ports":
+            return batch
+        put = [replace(p, state=PortState.UP) if p.number in self._ends and p.state is PortState.CONTROL_ONLY else p for p in batch.put]
+        return replace(batch, put=put)
+
+    def _wanted_rules(self, wanted: State) -> Iterator[tuple[tuple[str, str], str]]:
         failed: dict[int, list[Address]] = {}
         for (port, address), to in wanted.controls.items():
             if to == 0 and port in self._ends:
@@ -187,14 +195,15 @@ class Tunnels:
         for end in self._ends.values():
             by_node.setdefault(end.device.node, []).append(end)
         for node, ends in by_node.items():
+            if raised := [end.device.name for end in ends if end.bonus]:
+                yield (node, HOP_LIMITS), _hop_limits(tuple(raised), max(end.bonus for end in ends))
             lines: list[str] = []
             for end in ends:
                 mine, far = end.device.number, end.device.far
                 partly = _data_only(wanted, mine) or _data_only(wanted, far)
                 lines += _drops(end.device.name, failed.get(far, ()), data=partly)
-            if lines or any(end.bonus for end in ends):
-                found[node] = list(_table(ends, lines))
-        return found
+            if lines:
+                yield (node, FAILURES), "\n".join(_chain(lines))
 
 
 def _data_only(state: State, number: int) -> bool:
@@ -202,22 +211,32 @@ def _data_only(state: State, number: int) -> bool:
     return port is not None and port.state is PortState.CONTROL_ONLY
 
 
-def _table(ends: Sequence[End], drops: Sequence[str]) -> Iterator[str]:
+def _anew(table: str, rules: str) -> str:
+    """A table with these rules alone; none where there are none."""
+    return f"table {table}\ndelete table {table}\n" + (f"table {table} {{\n{rules}\n}}\n" if rules else "")
+
+
+def _chain(rules: Iterable[str]) -> Iterator[str]:
     """One chain, before connections are tracked."""
-    bonus = max(end.bonus for end in ends)
-    yield f"table {TABLE} {{"
-    if bonus:
-        yield from (f"  chain ttl{ttl} {{\n    ip ttl set {min(255, ttl + bonus)}\n  }}" for ttl in range(1, 255))
     yield "  chain arrives {"
     yield "    type filter hook prerouting priority raw; policy accept;"
-    if bonus:
-        devices = ", ".join(f'"{end.device.name}"' for end in ends if end.bonus)
-        yield f"    iifname {{ {devices} }} ip ttl vmap {{ {', '.join(f'{ttl} : jump ttl{ttl}' for ttl in range(1, 255))} }}"
-        raised = ", ".join(f"{ttl} : {min(255, ttl + bonus)}" for ttl in range(256))
-        yield f"    iifname {{ {devices} }} ip6 hoplimit set ip6 hoplimit map {{ {raised} }}"
-    yield from drops
+    yield from rules
     yield "  }"
-    yield "}"
+
+
+@cache
+def _hop_limits(devices: tuple[str, ...], bonus: int) -> str:
+    """What comes out of these devices has so many hops more. Of IPv4 nftables sets constants only, so there is a chain for each."""
+    which = ", ".join(f'"{device}"' for device in devices)
+    ttls = range(1, 255)
+    set4 = [f"  chain ttl{ttl} {{\n    ip ttl set {min(255, ttl + bonus)}\n  }}" for ttl in ttls]
+    find4 = ", ".join(f"{ttl} : jump ttl{ttl}" for ttl in ttls)
+    map6 = ", ".join(f"{limit} : {min(255, limit + bonus)}" for limit in range(256))
+    rules = (
+        f"    iifname {{ {which} }} ip ttl vmap {{ {find4} }}",
+        f"    iifname {{ {which} }} ip6 hoplimit set ip6 hoplimit map {{ {map6} }}",
+    )
+    return "\n".join((*set4, *_chain(rules)))
 
 
 def _drops(device: str, sessions: Iterable[Address], *, data: bool) -> Iterator[str]:
