@@ -24,13 +24,14 @@ WITHOUT_OVERRIDE = EXPRESSROUTE.replace("as_override: true", "as_override: false
 NAME = f"programs-{os.getpid()}"
 
 
-def on(text: str, **runtimes: str) -> Net:
-    """The network with these runtimes, by ASN; a file may follow: `frr\\n    configuration: ./x`."""
+def on(text: str, file: Path = Path("topology.yaml"), **runtimes: str) -> Net:
+    """The network with these runtimes, by ASN; a configuration may follow: `frr, ./own.conf`."""
     for asn, runtime in runtimes.items():
         number = asn.removeprefix("as")
         assert f"asn: {number}\n" in text
-        text = text.replace(f"asn: {number}\n", f"asn: {number}\n    runtime: {runtime}\n", 1)
-    return dualhome.parse(text)
+        words = runtime.replace(", ", "\n    configuration: ")
+        text = text.replace(f"asn: {number}\n", f"asn: {number}\n    runtime: {words}\n", 1)
+    return dualhome.parse(text, str(file))
 
 
 @pytest.fixture(autouse=True)
@@ -60,8 +61,11 @@ def told(run: object, session: str) -> set[tuple[str, str, str]]:
     return {(str(route.prefix), route.as_path, route.next_hop) for route in run.learned(session)}  # type: ignore[attr-defined]
 
 
-def test_frr_and_bird_do_what_the_simulation_says_and_a_crash_moves_traffic() -> None:
-    net = on(EXPRESSROUTE, as65001="frr", as65002="bird")
+def test_frr_and_bird_do_what_the_simulation_says_and_a_crash_moves_traffic(tmp_path: Path) -> None:
+    """FRR has a file of the user's, relative to the topology's; BIRD's is made for it."""
+    golden = (ROOT / "tests/live/runtimes/2-expressroute.hub1-nva.frr.conf").read_text("utf-8")
+    (tmp_path / "own.conf").write_text(golden.replace("description hub1-rs#0\n", "description of-the-user\n"))
+    net = on(EXPRESSROUTE, tmp_path / "topology.yaml", as65001="frr, ./own.conf", as65002="bird")
     simulated = net.simulate()
     with net.up(NAME) as live:
         live.settle(60)
@@ -79,6 +83,7 @@ def test_frr_and_bird_do_what_the_simulation_says_and_a_crash_moves_traffic() ->
             live.advertised("hub2-nva/spoke-rs#0")
         shell = str(live.status()["programs"]["hub1-nva"]["shell"]).partition(" -- ")[2].split()
         assert "local AS number 65001" in inside(live, "hub1-nva", *shell, "-c", "show bgp summary").stdout
+        assert "description of-the-user" in inside(live, "hub1-nva", *shell, "-c", "show running-config").stdout
 
         live.fail("hub1-nva")
         live.settle(30)
@@ -120,11 +125,9 @@ def test_without_as_override_the_route_server_sees_a_loop() -> None:
 )
 def test_an_own_configuration_that_is_wrong_is_refused_in_its_daemons_words(tmp_path: Path, runtime: str, text: str, words: str) -> None:
     (tmp_path / "own.conf").write_text(text)
-    (tmp_path / "topology.yaml").write_text(
-        EXPRESSROUTE.replace("asn: 65001\n", f"asn: 65001\n    runtime: {runtime}\n    configuration: ./own.conf\n")
-    )
+    net = on(EXPRESSROUTE, tmp_path / "topology.yaml", as65001=f"{runtime}, ./own.conf")
     with pytest.raises(RequestError) as refused:
-        dualhome.load(tmp_path / "topology.yaml").up(NAME)
+        net.up(NAME)
     assert f"hub1-nva: {runtime.upper()} refuses {tmp_path}/own.conf" in str(refused.value)
     assert words in str(refused.value)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -27,7 +27,7 @@ from dualhome.net import Address, Prefix
 from dualhome.plan import Plan
 
 LOG: Final = logging.getLogger("dualhome.live")
-QUIET_S: Final = 1.5  # FRR gathers what it tells a new peer for a second
+QUIET_S: Final = 2.0  # of its own choice FRR gathers what it tells a new peer for more than a second
 ASK_S: Final = (0.3, 1.0)  # between questions for sessions: while one may come up, and afterwards
 
 
@@ -52,6 +52,7 @@ class Foreign:
         self._told: Callable[[], None] = lambda: None
         self._programs: dict[str, Program] = {}
         self._changed_at = 0.0
+        self._seen: dict[str, Mapping[str, str]] = {}  # states of sessions, when they were last compared
         self._writable: Callable[[str, str], bool] = lambda speaker, peer: True
         self._plan: Plan | None = None
         self.change(network)
@@ -264,12 +265,9 @@ class Foreign:
     async def _ask(self) -> None:
         """Ask the programs for their sessions, again and again."""
         while True:
-            before = {name: dict(program.states()) for name, program in self._programs.items()}
             for name, program in list(self._programs.items()):
                 if name not in self._starting:
                     await asyncio.to_thread(program.poll)
-            if before != {name: dict(program.states()) for name, program in self._programs.items()}:
-                self.stir()
             restless = any(state != "Established" for program in self._programs.values() for state in program.states().values())
             await asyncio.sleep(ASK_S[not restless] if self._programs else ASK_S[1])
 
@@ -286,6 +284,10 @@ class Foreign:
         """Whether one of them may still change something."""
         for name in sorted(self._starting):
             return f"{self._programs[name].word} of {name} starts"
+        seen = {name: program.states() for name, program in self._programs.items()}
+        if seen != self._seen:
+            self._seen = seen
+            self.stir()
         if self._programs and time.monotonic() - self._changed_at < QUIET_S:
             return "routes or sessions of FRR or BIRD changed just now"
         for name, program in self._programs.items():

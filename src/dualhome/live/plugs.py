@@ -13,7 +13,10 @@ from dualhome.net import WIDTH, Address
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plug:
-    """One interface of one node. `device` is in the host until the user moves it; its MAC address is to stay."""
+    """One interface of one node. `device` is in the host until the user moves it into a container; its MAC address is to stay.
+
+    Where it becomes a port of a bridge, the machine behind the bridge has this MAC address and the device gets another one first.
+    """
 
     node: str
     to: str

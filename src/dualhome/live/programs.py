@@ -103,7 +103,8 @@ class Program:
             self._states = {}
             return
         try:
-            self._states = self.runtime.states(self.job, self._ask(self.runtime.ask_states(self.job)))
+            states = self.runtime.states(self.job, self._ask(self.runtime.ask_states(self.job)))
+            self._states = states if self.running else {}
         except (OSError, ValueError, subprocess.TimeoutExpired):
             self._states = {}  # it is on its way up or down
 
