@@ -17,7 +17,8 @@ from dualhome.app import LiveRun, UpOptions, down
 from dualhome.errors import RequestError, SystemRefused
 from dualhome.live import machine, wireguard
 from dualhome.live.place import Place, all_places
-from dualhome.live.wireguard import Device, Keys, Userland, interface_text, new_keys, peer_text
+from dualhome.live.wireguard import Userland
+from dualhome.live.wireguard_words import Device, Keys, interface_text, new_keys, peer_text
 from tests.consoles import ROOT
 
 LACKING = list(machine.missing())

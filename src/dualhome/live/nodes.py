@@ -19,7 +19,7 @@ from dualhome.live.firewall import TABLE, ruleset
 from dualhome.live.layout import DEVICE_LENGTH, Interface, Layout, Node
 from dualhome.live.place import FABRIC, Place
 from dualhome.live.tunnels import End, Tunnels
-from dualhome.live.wireguard import Device
+from dualhome.live.wireguard_words import Device
 from dualhome.net import WIDTH
 
 PLUG: Final = "dh-"  # how devices begin that are handed to the user

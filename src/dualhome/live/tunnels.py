@@ -18,7 +18,8 @@ from dualhome.fabric.backend import Batch
 from dualhome.fabric.state import GATEWAY_MAC, PortState, State
 from dualhome.live.layout import Interface, Layout, Node
 from dualhome.live.place import Place
-from dualhome.live.wireguard import Device, Driver, Keys, driver, new_keys, run_inside, wire_address
+from dualhome.live.wireguard import driver, run_inside
+from dualhome.live.wireguard_words import Device, Driver, Keys, new_keys, wire_address
 from dualhome.net import WIDTH, Address
 
 LOG: Final = logging.getLogger("dualhome.live")

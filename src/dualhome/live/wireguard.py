@@ -1,90 +1,27 @@
 """WireGuard devices: by the kernel where it has it, else by a process of wireguard-go each. Begin at `driver`.
 
-Each device has one peer, at the far end of a wire, and sends it everything. What is around it is the business of `tunnels`.
+What is around them is the business of `tunnels`.
 """
 
 from __future__ import annotations
 
-import base64
 import os
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from dualhome.errors import SystemRefused
 from dualhome.live.place import Place
-from dualhome.net import Address
+from dualhome.live.wireguard_words import EVERYTHING, KEEPALIVE_S, MTU, Device, Driver, Keys, hexadecimal, interface_text, peer_text
 
-MTU: Final = 1420  # what 1500 leaves when IPv6 (40), UDP (8) and WireGuard (32) are around a packet
-KEEPALIVE_S: Final = 25
 READY_S: Final = 15.0
-FIRST_PORT: Final = 51820
-UNDERLAY: Final = Address.parse("fdd4:7564:616c::").bits
-EVERYTHING: Final = ("0.0.0.0/0", "::/0")
 # wireguard-go's control socket has a fixed place under the device's name, and other namespaces have devices of the same name:
 # each process has a /run of its own, which is its directory.
 IN_A_RUN_OF_ITS_OWN: Final = 'mount --bind "$1" "$2" && exec wireguard-go -f "$3"'
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Device:
-    """One end of a tunnel. `number`, `far`: of its wire's ports; `wire`: the device of the wire that is under it."""
-
-    node: str
-    name: str
-    number: int
-    far: int
-    wire: str
-
-    @property
-    def listens(self) -> int:
-        """Its UDP port; a node has several tunnels."""
-        return FIRST_PORT + self.number
-
-    @property
-    def endpoint(self) -> str:
-        """The far end, as WireGuard is told."""
-        return f"[{wire_address(self.far)}]:{FIRST_PORT + self.far}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keys:
-    """Of one end, in base 64."""
-
-    private: str
-    public: str
-
-
-class Driver(Protocol):
-    """Whoever encrypts."""
-
-    name: str
-
-    def make(self, devices: Sequence[tuple[Device, Keys]]) -> None:
-        """Make them, down, without a peer."""
-        ...
-
-    def join(self, peers: Sequence[tuple[Device, Keys]]) -> None:
-        """Give each its peer, which has this public key; it shakes hands at once."""
-        ...
-
-    def drop(self, devices: Sequence[Device]) -> None:
-        """Remove them."""
-        ...
-
-    def ended(self) -> list[Device]:
-        """Those that work no more."""
-        ...
-
-
-def wire_address(number: int) -> Address:
-    """The address of a wire's end under a tunnel; nobody but the far end has a route to it."""
-    return Address(6, UNDERLAY + number)
 
 
 def driver(place: Place) -> tuple[Driver | None, str]:
@@ -99,20 +36,6 @@ def driver(place: Place) -> tuple[Driver | None, str]:
     if not Path("/dev/net/tun").exists():
         return None, "the kernel has neither WireGuard nor /dev/net/tun (CONFIG_WIREGUARD, CONFIG_TUN), which wireguard-go takes"
     return Userland(place), ""
-
-
-def new_keys(count: int) -> list[Keys]:
-    """So many pairs, by `wg`.
-
-    Raises:
-        SystemRefused: it makes none.
-    """
-    script = 'i=0; while [ "$i" -lt "$1" ]; do key=$(wg genkey) && echo "$key $(echo "$key" | wg pubkey)"; i=$((i + 1)); done'
-    done = subprocess.run(["sh", "-c", script, "sh", str(count)], capture_output=True, text=True, check=False)
-    keys = [Keys(private=words[0], public=words[1]) for line in done.stdout.splitlines() if len(words := line.split()) == 2]
-    if len(keys) != count:
-        raise SystemRefused(f"wg makes no keys: {done.stderr.strip() or 'no word'}")
-    return keys
 
 
 def run_inside(place: Place, todo: Iterable[tuple[str, Sequence[str], str]]) -> None:
@@ -158,17 +81,6 @@ class Kernel:
         return []
 
 
-def interface_text(device: Device, keys: Keys) -> str:
-    """A device's own part, as `wg setconf` reads it."""
-    return f"[Interface]\nPrivateKey = {keys.private}\nListenPort = {device.listens}\n"
-
-
-def peer_text(device: Device, far: Keys) -> str:
-    """Its peer."""
-    allowed = ", ".join(EVERYTHING)
-    return f"[Peer]\nPublicKey = {far.public}\nEndpoint = {device.endpoint}\nAllowedIPs = {allowed}\nPersistentKeepalive = {KEEPALIVE_S}\n"
-
-
 class Userland:
     """A process of wireguard-go for each device, in the node's namespace; it ends with its device, and the device with it."""
 
@@ -184,14 +96,14 @@ class Userland:
             self._start(device)
         end = time.monotonic() + READY_S
         for device, keys in devices:
-            self._await(device, end)
-            self._tell(device, f"private_key={_hexadecimal(keys.private)}", f"listen_port={device.listens}")
+            self._await(device, end)  # its control socket
+            self._tell(device, f"private_key={hexadecimal(keys.private)}", f"listen_port={device.listens}")
 
     def join(self, peers: Sequence[tuple[Device, Keys]]) -> None:
         """Each is told its peer; one that has ended meanwhile is left out."""
         for device, far in peers:
             if self._processes[device].poll() is None:
-                peer = (f"public_key={_hexadecimal(far.public)}", "replace_allowed_ips=true", *(f"allowed_ip={p}" for p in EVERYTHING))
+                peer = (f"public_key={hexadecimal(far.public)}", "replace_allowed_ips=true", *(f"allowed_ip={p}" for p in EVERYTHING))
                 self._tell(device, *peer, f"endpoint={device.endpoint}", f"persistent_keepalive_interval={KEEPALIVE_S}")
 
     def drop(self, devices: Sequence[Device]) -> None:
@@ -224,8 +136,7 @@ class Userland:
             )
 
     def _await(self, device: Device, end: float) -> None:
-        ready = self._directory(device) / "wireguard" / f"{device.name}.sock"
-        while not ready.exists():
+        while not self._listens(device):
             ended = self._processes[device].poll() is not None
             if ended or time.monotonic() > end:
                 said = (self._directory(device) / "log").read_text(errors="replace").splitlines()
@@ -237,23 +148,35 @@ class Userland:
 
     def _tell(self, device: Device, *lines: str) -> None:
         """Over its control socket (wireguard.com/xplatform)."""
-        directory = os.open(self._directory(device) / "wireguard", os.O_PATH)  # the path may be longer than a socket's may
         try:
-            with socket.socket(socket.AF_UNIX) as control:
-                control.settimeout(READY_S)
-                control.connect(f"/proc/self/fd/{directory}/{device.name}.sock")
+            with self._control(device) as control:
                 control.sendall("\n".join(["set=1", *lines, "", ""]).encode())
                 answer = control.recv(4096).decode()
         except OSError as error:
             raise SystemRefused(f"{device.node}: wireguard-go doesn't answer for {device.name}: {error.strerror or error}") from error
-        finally:
-            os.close(directory)
         if "errno=0" not in answer.split():
             raise SystemRefused(f"{device.node}: wireguard-go refuses the configuration of {device.name}: {answer.strip()}")
 
+    def _listens(self, device: Device) -> bool:
+        """Whether it can be told something; its socket is there a moment before that."""
+        try:
+            self._control(device).close()
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        return True
+
+    def _control(self, device: Device) -> socket.socket:
+        directory = os.open(self._directory(device) / "wireguard", os.O_PATH)  # the path may be longer than a socket's may
+        control = socket.socket(socket.AF_UNIX)
+        try:
+            control.settimeout(READY_S)
+            control.connect(f"/proc/self/fd/{directory}/{device.name}.sock")
+        except BaseException:
+            control.close()
+            raise
+        finally:
+            os.close(directory)
+        return control
+
     def _directory(self, device: Device) -> Path:
         return self._place.path / "tunnels" / str(device.number)
-
-
-def _hexadecimal(key: str) -> str:
-    return base64.b64decode(key).hex()
