@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from dualhome.live.transports import LINGER_S, End
+from dualhome.live.transports import End
 
 Key = tuple[str, str, str]
+LATE_S = 1.0  # until a connection that its maker ended already will not be accepted any more: whoever should is gone
 MOST_EARLY = 10_000  # ends that were accepted before the other side told of them
 
 
@@ -57,7 +58,7 @@ class Ledger:
             if self._keys.get(end.key) is end:
                 del self._keys[end.key]
             if end.far_key in self._awaited:
-                self._awaited[end.far_key].until_s = self._clock() + LINGER_S
+                self._awaited[end.far_key].until_s = self._clock() + LATE_S
 
     def _meet(self, speaker: str, own: bool, key: Key) -> None:
         if own:
@@ -79,12 +80,17 @@ class Ledger:
         self._awaited = {key: each for key, each in self._awaited.items() if speaker not in each.pair}
         self._early = {key: None for key in self._early if key[0] != speaker}
 
-    def in_flight(self, ours: Callable[[str], bool], carries: Callable[[str, str], bool]) -> int:
-        """Connections of two speakers of ours of which something is on its way, and attempts; those whose packets don't arrive don't count."""
+    def in_flight(
+        self, ours: Callable[[str], bool], lives: Callable[[str], bool], carries: Callable[[str, str], bool] = lambda a, b: True
+    ) -> int:
+        """Connections of two speakers of ours of which something is on its way, and attempts toward those that live.
+
+        Those whose packets don't arrive don't count.
+        """
         now = self._clock()
         self._awaited = {key: each for key, each in self._awaited.items() if each.until_s is None or each.until_s > now}
-        total = sum(ours(b) and carries(a, b) for a, peers in self._attempts.items() for b in peers)
-        total += sum(ours(each.pair[1]) and carries(*each.pair) for each in self._awaited.values())
+        total = sum(lives(b) and carries(a, b) for a, peers in self._attempts.items() for b in peers)
+        total += sum(lives(each.pair[1]) and carries(*each.pair) for each in self._awaited.values())
         for speaker, mine in self._ends.items():
             for end in mine.values():
                 if not ours(end.peer) or not carries(speaker, end.peer):

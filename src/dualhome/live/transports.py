@@ -107,7 +107,8 @@ class Transports:
         self._refusing: set[str] = set()
         self._queued = 0
         self.refused: dict[str, int] = {}  # connections that were reset at once, by speaker
-        self.met: list[tuple[bool, tuple[str, str, str]]] | None = None  # accepting ends, by whom that is (False: the other one), if it's kept
+        self.met: list[tuple[bool, tuple[str, str, str]]] | None = None
+        """Accepting ends, where they are kept: True where it is one of ours, False where we connected to it."""
 
     # --- what the driver asks -----------------------------------------------------------------------------------------
 

@@ -37,6 +37,8 @@ def shown(status: Mapping[str, Any]) -> RenderableType:
     parts: list[RenderableType] = [_head(status), *_warnings(status)]
     if status["failed"]:
         parts.append(Text("failed: " + ", ".join(status["failed"]), "red"))
+    if status["ended"]:
+        parts.append(Text("process gone: " + ", ".join(status["ended"]), "red"))
     parts += [Text(), tables.session_pairs(status["both_sides"])]
     down = [each for each in status["sessions"] if each.state != "Established"]
     if down:
