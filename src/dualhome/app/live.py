@@ -18,6 +18,7 @@ from dualhome.engine.views import RouteView, SessionView
 from dualhome.errors import RequestError, SystemRefused
 from dualhome.explain import Story
 from dualhome.forwarding.effective import EffectiveRoute
+from dualhome.forwarding.places import INTERNET
 from dualhome.forwarding.trace import Path
 from dualhome.live import machine, programs
 from dualhome.live.control import Client, pack
@@ -347,11 +348,9 @@ class LiveRun:
                 if watch:
                     watch(_probed(prober.read(STREAM), ()))
             traced = prober.trace(source=where["source"], destination=where["destination"], flows=flows)
-            names = {
-                str(a): node.name
-                for node in layout.nodes.values()
-                for a in (*node.addresses, *(a for i in node.interfaces for a in i.addresses))
-            }
+            names = {str(INTERNET): "internet"}
+            for node in layout.nodes.values():
+                names |= {str(a): node.name for a in (*node.addresses, *(a for i in node.interfaces for a in i.addresses))}
             ways = dict.fromkeys(tuple(names.get(hop, hop) for hop in each["hops"]) for each in traced)
             return _probed(prober.read(STREAM), tuple(sorted(ways)))
         finally:

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
-import os
 import random
 import socket
 import struct
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
 from dualhome.errors import SystemRefused
+from dualhome.live.udp import udp
 
 SINGLE_HOP_PORT: Final = 3784
 MULTIHOP_PORT: Final = 4784
 SOURCE_PORTS: Final = (49152, 65535)
 TTL: Final = 255
-_CLONE_NEWNET: Final = 0x40000000
 _IP_RECVTTL, _IP_FREEBIND, _IPV6_FREEBIND, _IPV6_RECVHOPLIMIT, _IPV6_HOPLIMIT = 12, 15, 78, 51, 52
 _CONTROL_TRAFFIC: Final = 0xC0  # DSCP CS6
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,55 +47,30 @@ class Path:
         return self.namespace, self.local, self.device, self.port
 
 
-def in_namespace(namespace: str, make: Callable[[], T]) -> T:
-    """Run this inside a namespace; a socket that is made there stays there. A thread of its own enters it, and ends.
-
-    Raises:
-        SystemRefused: the namespace can't be entered, or `make` failed.
-    """
-    results: list[T] = []
-    errors: list[OSError] = []
-
-    def work() -> None:
-        try:
-            if namespace:
-                _enter(namespace)
-            results.append(make())
-        except OSError as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    if errors:
-        raise SystemRefused(f"BFD in {namespace or 'this namespace'}: {errors[0]}")
-    return results[0]
-
-
-def _enter(namespace: str) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    descriptor = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        if libc.setns(descriptor, _CLONE_NEWNET):
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code), namespace)
-    finally:
-        os.close(descriptor)
-
-
 def open_listener(path: Path) -> socket.socket:
     """Receives what is sent to the local address; with each packet its TTL."""
-    return in_namespace(path.namespace, lambda: _bound(path, (path.port,)))
+    return _bound(path, (path.port,))
 
 
 def open_sender(path: Path, rng: random.Random) -> socket.socket:
     """Sends with TTL 255 from one port of the range, which stays the session's (RFC 5881 section 4)."""
-    return in_namespace(path.namespace, lambda: _bound(path, tuple(rng.randint(*SOURCE_PORTS) for _ in range(64))))
+    return _bound(path, tuple(rng.randint(*SOURCE_PORTS) for _ in range(64)))
 
 
 def _bound(path: Path, ports: tuple[int, ...]) -> socket.socket:
-    """Bound to the first of these ports that is free. The address needn't be there yet."""
-    made = socket.socket(path.family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    """Bound to the first of these ports that is free. The address needn't be there yet.
+
+    Raises:
+        SystemRefused: the namespace can't be entered, or the kernel refuses.
+    """
+    try:
+        return _open(path, ports)
+    except OSError as error:
+        raise SystemRefused(f"BFD in {path.namespace or 'this namespace'}: {error}") from error
+
+
+def _open(path: Path, ports: tuple[int, ...]) -> socket.socket:
+    made = udp(path.namespace, path.family)
     try:
         if path.family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

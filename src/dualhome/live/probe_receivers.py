@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from dualhome.live.probe_sockets import Payload, decode, identity, inside, open_receiver
+from dualhome.live.probe_sockets import Payload, decode, identity, open_receiver
 from dualhome.live.probe_words import End
 
 TAKEN: Final = 4096  # packets that are taken of one receiver in one turn
@@ -43,7 +43,7 @@ class Receivers:
         spot = identity(target.namespace), target.address
         there = self._open.get(spot)
         if there is None:
-            there = self._open[spot] = _Receiver(inside(target.namespace, lambda: open_receiver(target.address)))
+            there = self._open[spot] = _Receiver(open_receiver(target.namespace, target.address))
             self._by_descriptor[there.socket.fileno()] = there.socket
             self._epoll.register(there.socket, select.EPOLLIN)
         there.users += 1

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import socket
 import struct
-import threading
-from collections.abc import Callable
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
+
+from dualhome.live.udp import udp
 
 PORT: Final = 40007  # where probes go to
 SOURCE_PORT: Final = 20000  # flow n comes from this one + n; below those that the kernel gives away
 BUFFER: Final = 8 << 20  # bytes; the fabric never waits for us
 MAGIC: Final = 0x64756862
 PAYLOAD: Final = struct.Struct("!IIIIQQ")
-_CLONE_NEWNET: Final = 0x40000000
 _SO_RCVBUFFORCE: Final = 33
 _FREEBIND: Final = {socket.AF_INET: (socket.IPPROTO_IP, 15), socket.AF_INET6: (socket.IPPROTO_IPV6, 78)}
-
-T = TypeVar("T")
 
 
 class Payload(NamedTuple):
@@ -46,51 +42,15 @@ def family_of(address: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def inside(namespace: str, make: Callable[[], T]) -> T:
-    """Run this inside a namespace; "" is the process's own. A thread of its own enters it, and ends; sockets stay where they were made.
-
-    Raises:
-        OSError: the namespace can't be entered, or `make` failed.
-    """
-    results: list[T] = []
-    errors: list[OSError] = []
-
-    def work() -> None:
-        try:
-            if namespace:
-                _enter(namespace)
-            results.append(make())
-        except OSError as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
-    return results[0]
-
-
-def _enter(namespace: str) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    descriptor = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        if libc.setns(descriptor, _CLONE_NEWNET):
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code), namespace)
-    finally:
-        os.close(descriptor)
-
-
 def identity(namespace: str) -> tuple[int, int]:
     """What tells namespaces apart, also where one was made anew in the place of another."""
     found = os.stat(namespace or "/proc/self/ns/net")
     return found.st_dev, found.st_ino
 
 
-def open_receiver(address: str) -> socket.socket:
+def open_receiver(namespace: str, address: str) -> socket.socket:
     """Receives probes to an address, which needn't be there yet."""
-    made = bound(address, PORT)
+    made = bound(namespace, address, PORT)
     try:
         made.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, BUFFER)
     except OSError:
@@ -98,10 +58,10 @@ def open_receiver(address: str) -> socket.socket:
     return made
 
 
-def bound(address: str, port: int) -> socket.socket:
+def bound(namespace: str, address: str, port: int) -> socket.socket:
     """A nonblocking socket with this end. Others may have the same: a trace takes the way of a stream's flow."""
     family = family_of(address)
-    made = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    made = udp(namespace, family)
     try:
         if family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

@@ -19,7 +19,7 @@ from itertools import product
 from typing import Final
 
 from dualhome.errors import DualhomeError, RequestError, SystemRefused
-from dualhome.live.probe_sockets import MAGIC, PAYLOAD, PORT, SOURCE_PORT, Payload, bound, decode, family_of, inside
+from dualhome.live.probe_sockets import MAGIC, PAYLOAD, PORT, SOURCE_PORT, Payload, bound, decode, family_of
 from dualhome.live.probe_words import Trace
 
 UNKNOWN: Final = "*"  # a hop that didn't answer
@@ -120,7 +120,7 @@ class Tracer:
 
     def _trace(self, stream: int, trace: Trace) -> list[dict[str, object]]:
         ways = [_Way() for _ in range(trace.flows)]
-        made = inside(trace.source.namespace, lambda: _sockets(trace))
+        made = _sockets(trace)
         try:
             poll = select.poll()
             for each in made:
@@ -177,7 +177,7 @@ def _sockets(trace: Trace) -> list[socket.socket]:
     with contextlib.ExitStack() as undo:
         made = []
         for flow in range(trace.flows):
-            each = undo.enter_context(bound(trace.source.address, SOURCE_PORT + flow))
+            each = undo.enter_context(bound(trace.source.namespace, trace.source.address, SOURCE_PORT + flow))
             each.setsockopt(family.level, family.receive_errors, 1)
             with contextlib.suppress(OSError):  # no route: then nothing is sent, and the path is empty
                 each.connect((trace.destination, PORT))

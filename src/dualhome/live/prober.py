@@ -32,7 +32,7 @@ from typing import Final
 
 from dualhome.errors import DualhomeError, RequestError, SystemRefused
 from dualhome.live.probe_receivers import Receivers, Spot
-from dualhome.live.probe_sockets import MAGIC, PAYLOAD, PORT, SOURCE_PORT, bound, inside
+from dualhome.live.probe_sockets import MAGIC, PAYLOAD, PORT, SOURCE_PORT, bound
 from dualhome.live.probe_trace import LOOK_MS, Tracer
 from dualhome.live.probe_words import Add, Command, End, Mark, Read, Remove, Trace, answer, parse
 from dualhome.live.streams import Reading, Stream
@@ -182,7 +182,7 @@ class Worker:
             raise RequestError(f"{total} packets a second: at most {TOTAL_RATE} of all streams together")
         self._last += 1
         with _refusals(wanted.source):
-            senders = inside(wanted.source.namespace, lambda: _senders(wanted))
+            senders = _senders(wanted)
         each = Watched(wanted, self._last, senders, 0, Stream(wanted.flows))
         try:
             for target in wanted.targets:
@@ -232,7 +232,9 @@ class Worker:
 def _senders(wanted: Add) -> list[socket.socket]:
     """A socket for each flow."""
     with ExitStack() as undo:
-        made = [undo.enter_context(bound(wanted.source.address, SOURCE_PORT + flow)) for flow in range(wanted.flows)]
+        made = [
+            undo.enter_context(bound(wanted.source.namespace, wanted.source.address, SOURCE_PORT + flow)) for flow in range(wanted.flows)
+        ]
         undo.pop_all()
     return made
 
