@@ -8,12 +8,16 @@ from dataclasses import dataclass, field
 from dualhome.units import MICROSECONDS, Instant
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Clock:
     """`speed`: seconds of the network in one second of the world."""
 
     speed: float = 1.0
     _start_ns: int = field(default_factory=time.monotonic_ns)
+
+    def restart(self) -> None:
+        """It is 0 now."""
+        self._start_ns = time.monotonic_ns()
 
     def now(self) -> Instant:
         """The network's time."""

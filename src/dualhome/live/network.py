@@ -141,6 +141,7 @@ class LiveNetwork:
         self.foreign.start(self.engine.plan, self.layout, progress)
         self.foreign.attend(self._outside_changed)
         self._listen()
+        self.clock.restart()  # a cold start is at 0, as in a simulation
         self._perform(self.engine.start(self.now))
         self._soon()
 
@@ -207,6 +208,8 @@ class LiveNetwork:
         for name, device in lost:
             if name in self._routes:
                 self._routes[name].forget_device(device)
+            known = self._listening.get(name, set())
+            known -= {each for each in known if each[1] == device}  # a device of that name that comes later is another one
 
     def _outside_changed(self) -> None:
         if not self._closing and self.foreign.look(self.layout):
