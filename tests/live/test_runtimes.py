@@ -158,7 +158,7 @@ def sh(*words: str) -> str:
 
 
 class Nodes:
-    """Namespaces of a network's routers, wired pair by pair as the fabric wires them: every neighbor is 169.254.0.1, behind which is the far end."""
+    """Namespaces of a network's routers, wired pair by pair as the fabric wires them: every neighbor is 192.0.0.8, behind which is the far end."""
 
     def __init__(self, plan: Plan, layout: Layout) -> None:
         self.plan, self.layout = plan, layout
@@ -187,10 +187,10 @@ class Nodes:
         self.ip(a, "link", "add", first, "address", mac, "type", "veth", "peer", "name", second, "address", far, "netns", self.namespace(b))
         for (node, other, device, _), (_, _, _, lladdr) in zip(ends, reversed(ends), strict=True):
             self.ip(node, "link", "set", device, "up")
-            self.ip(node, "neighbor", "add", "169.254.0.1", "lladdr", lladdr, "dev", device, "nud", "permanent")
+            self.ip(node, "neighbor", "add", "192.0.0.8", "lladdr", lladdr, "dev", device, "nud", "permanent")
             peer = self.plan.speakers[node].config.peers[other].session.remote_address
             to = "default" if device == "eth0" else f"{peer}/32"
-            self.ip(node, "route", "add", to, "via", "169.254.0.1", "dev", device, "onlink")
+            self.ip(node, "route", "add", to, "via", "192.0.0.8", "dev", device, "onlink")
 
     def device(self, node: str, far: str) -> str:
         wire = self.layout.nodes[node].toward(far)
@@ -237,7 +237,7 @@ class Nodes:
         found = {}
         for route in json.loads(self.ip(node, "-j", "route", "show")):
             if route.get("protocol") in ("bgp", "bird"):
-                assert all("onlink" in way["flags"] and way["gateway"] == "169.254.0.1" for way in route.get("nexthops", [route]))
+                assert all("onlink" in way["flags"] and way["gateway"] == "192.0.0.8" for way in route.get("nexthops", [route]))
                 found[route["dst"]] = sorted(way["dev"] for way in route.get("nexthops", [route]))
         return found
 

@@ -149,7 +149,6 @@ def _bgp(job: Job) -> Iterator[str]:
     yield " no bgp default ipv4-unicast"
     yield " no bgp network import-check"
     yield " no bgp suppress-duplicates"
-    yield " coalesce-time 20"  # ms that it gathers what a new peer is told; its own choice is more than a second
     yield " bgp graceful-restart-disable"
     yield " bgp bestpath compare-routerid"
     if "|" in job.config.rounds:  # with "|=" only routes of one neighboring AS share packets, as is FRR's default
