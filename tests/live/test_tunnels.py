@@ -122,6 +122,20 @@ def test_what_fails_for_data_alone_keeps_its_sessions(live: LiveRun) -> None:
 
 
 @encrypted
+def test_a_tunnel_goes_and_comes_back(live: LiveRun) -> None:
+    live.change({"vpn_connections": {"hub2-vpn<->dc-r2": None}, "on_premises": {"dc-r2": {"export": None}}})
+    live.settle(600)
+    assert live.status()["tunnels"]["encrypted"] == 2
+    assert len(of_tunnels(Place(NAME))) == 4
+    assert pings("dc-host", "10.10.1.4")
+    live.change({"vpn_connections": {"hub2-vpn<->dc-r2": {}}, "on_premises": {"dc-r2": {"export": {"hub2-vpn": "only-our-own"}}}})
+    live.settle(600)
+    assert live.session_states()["dc-r2/hub2-vpn#0"] == "Established"
+    assert live.status()["tunnels"]["encrypted"] == 4
+    assert inside("dc-r2", "ping", "-c", "1", "-W", "2", "-I", "hub2-vpn.0", "10.2.1.4").count("1 received") == 1
+
+
+@encrypted
 def test_keys_are_for_root_alone(live: LiveRun) -> None:
     keys = sorted(Place(NAME).path.glob("tunnels/*/key"))
     assert len(keys) == 8
