@@ -360,7 +360,7 @@ class Fabric:
     """The fabric's program and its maps in the kernel. Elements are packed bytes, one after the other; `fabric/kernel.py` says how. OSError where refused."""
 
     @staticmethod
-    def create(object: bytes, entries: Sequence[tuple[str, int]], pins: str) -> Fabric:
+    def create(program: bytes, entries: Sequence[tuple[str, int]], pins: str) -> Fabric:
         """Load the compiled object with so many elements in each map, and pin program and maps in a directory of a bpffs."""
 
     @staticmethod
@@ -370,14 +370,14 @@ class Fabric:
     def attach(self, namespace: Namespace, ports: Sequence[int]) -> None:
         """Judge what comes in at these interfaces; it stays so when this object is gone."""
 
-    def update(self, map: str, keys: bytes, values: bytes) -> None:
+    def update(self, name: str, keys: bytes, values: bytes) -> None:
         """Write elements, in one batch where the kind of map has one."""
 
-    def delete(self, map: str, keys: bytes) -> None:
+    def delete(self, name: str, keys: bytes) -> None:
         """Take elements away; those that aren't there are none. Of an array: make them zero."""
 
-    def read(self, map: str) -> tuple[bytes, bytes]:
+    def read(self, name: str) -> tuple[bytes, bytes]:
         """All keys, all values. Of an array those that aren't zero."""
 
-    def sums(self, map: str) -> list[tuple[int, int, int]]:
+    def sums(self, name: str) -> list[tuple[int, int, int]]:
         """Of counters: index, packets, bytes over all CPUs, where there were any."""

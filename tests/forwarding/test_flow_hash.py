@@ -40,5 +40,5 @@ def test_symmetric_hashing_brings_answers_to_the_firewall_that_knows_them() -> N
 
 
 def test_another_word_is_refused_with_its_line() -> None:
-    with pytest.raises(dualhome.TopologyError, match="topology.yaml:4:"):
+    with pytest.raises(dualhome.TopologyError, match=r"topology\.yaml:4:"):
         dualhome.parse(TWO_FIREWALLS.format(flow_hash="flow_hash: random"))

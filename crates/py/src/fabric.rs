@@ -22,8 +22,8 @@ struct KernelFabric {
 #[pymethods]
 impl KernelFabric {
     #[staticmethod]
-    fn create(py: Python<'_>, object: PyBackedBytes, entries: Vec<(String, u32)>, pins: PathBuf) -> PyResult<Self> {
-        let inner = system(py, || Fabric::create(&object, &entries, &pins))?;
+    fn create(py: Python<'_>, program: PyBackedBytes, entries: Vec<(String, u32)>, pins: PathBuf) -> PyResult<Self> {
+        let inner = system(py, || Fabric::create(&program, &entries, &pins))?;
         Ok(Self { inner })
     }
 
@@ -37,20 +37,20 @@ impl KernelFabric {
         system(py, || self.inner.attach(namespace.inner(), &ports))
     }
 
-    fn update(&self, py: Python<'_>, map: &str, keys: PyBackedBytes, values: PyBackedBytes) -> PyResult<()> {
-        system(py, || self.inner.map(map)?.update(&keys, &values))
+    fn update(&self, py: Python<'_>, name: &str, keys: PyBackedBytes, values: PyBackedBytes) -> PyResult<()> {
+        system(py, || self.inner.map(name)?.update(&keys, &values))
     }
 
-    fn delete(&self, py: Python<'_>, map: &str, keys: PyBackedBytes) -> PyResult<()> {
-        system(py, || self.inner.map(map)?.delete(&keys))
+    fn delete(&self, py: Python<'_>, name: &str, keys: PyBackedBytes) -> PyResult<()> {
+        system(py, || self.inner.map(name)?.delete(&keys))
     }
 
-    fn read<'py>(&self, py: Python<'py>, map: &str) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
-        let (keys, values) = system(py, || self.inner.map(map)?.read())?;
+    fn read<'py>(&self, py: Python<'py>, name: &str) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
+        let (keys, values) = system(py, || self.inner.map(name)?.read())?;
         Ok((PyBytes::new(py, &keys), PyBytes::new(py, &values)))
     }
 
-    fn sums(&self, py: Python<'_>, map: &str) -> PyResult<Vec<(u32, u64, u64)>> {
-        system(py, || self.inner.map(map)?.sums())
+    fn sums(&self, py: Python<'_>, name: &str) -> PyResult<Vec<(u32, u64, u64)>> {
+        system(py, || self.inner.map(name)?.sums())
     }
 }
