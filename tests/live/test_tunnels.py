@@ -36,7 +36,7 @@ def live() -> Iterator[LiveRun]:
     """Example 5 with WireGuard, sixty times as fast as the world."""
     run = dualhome.load(FILE).up(NAME, UpOptions(tunnels="wireguard", speed=60))
     try:
-        run.settle(120)
+        run.settle(1200)
         yield run
     finally:
         run.close()
@@ -99,11 +99,11 @@ def test_no_trace_shows_a_gateway(live: LiveRun, source: str, destination: str, 
 def test_failures_are_as_without(live: LiveRun) -> None:
     states = lambda: {each: live.session_states()[each] for each in ("hub1-vpn#0/dc-r1", "dc-r2/hub2-vpn#0")}  # noqa: E731
     live.fail("hub1-vpn<->dc-r1", "crash")
-    live.settle(600)
+    live.settle(1200)
     assert states() == {"hub1-vpn#0/dc-r1": "Connect", "dc-r2/hub2-vpn#0": "Established"} or states()["hub1-vpn#0/dc-r1"] != "Established"
     assert pings("spoke-vm", "192.168.1.10")
     live.restore("all")
-    live.settle(600)
+    live.settle(1200)
     assert set(states().values()) == {"Established"}
     assert pings("spoke-vm", "192.168.1.10")
 
@@ -112,24 +112,24 @@ def test_failures_are_as_without(live: LiveRun) -> None:
 def test_what_fails_for_data_alone_keeps_its_sessions(live: LiveRun) -> None:
     for pair in ("hub1-vpn<->dc-r1", "hub2-vpn<->dc-r2"):
         live.fail(pair, "forwarding")
-    live.settle(600)
+    live.settle(1200)
     live.wait(200)  # longer than the hold time
     assert {live.session_states()[each] for each in UP} == {"Established"}
     assert not pings("spoke-vm", "192.168.1.10")
     live.restore("all")
-    live.settle(600)
+    live.settle(1200)
     assert pings("spoke-vm", "192.168.1.10")
 
 
 @encrypted
 def test_a_tunnel_goes_and_comes_back(live: LiveRun) -> None:
     live.change({"vpn_connections": {"hub2-vpn<->dc-r2": None}, "on_premises": {"dc-r2": {"export": None}}})
-    live.settle(600)
+    live.settle(1200)
     assert live.status()["tunnels"]["encrypted"] == 2
     assert len(of_tunnels(Place(NAME))) == 4
     assert pings("dc-host", "10.10.1.4")
     live.change({"vpn_connections": {"hub2-vpn<->dc-r2": {}}, "on_premises": {"dc-r2": {"export": {"hub2-vpn": "only-our-own"}}}})
-    live.settle(600)
+    live.settle(1200)
     assert live.session_states()["dc-r2/hub2-vpn#0"] == "Established"
     assert live.status()["tunnels"]["encrypted"] == 4
     assert inside("dc-r2", "ping", "-c", "1", "-W", "2", "-I", "hub2-vpn.0", "10.2.1.4").count("1 received") == 1
