@@ -221,6 +221,32 @@ def test_a_speaker_that_always_ends_stays_away_until_it_is_restored(monkeypatch:
     asyncio.run(run())
 
 
+@pytest.mark.live
+@pytest.mark.usefixtures("machine_can")
+def test_a_change_makes_and_ends_processes_and_leaves_the_others_alone() -> None:
+    text = FILE.read_text("utf-8")
+    third = "  dc-r3:\n    asn: 65010\n    prefixes: [192.168.0.0/16]\nlinks:\n  - [dc-r1, dc-r3]\n"
+    small, large = dualhome.load(FILE), dualhome.parse(text.replace("links:\n", third, 1))
+
+    async def run() -> None:
+        network = await _begin(small)
+        isolation = network._isolation
+        assert isolation is not None
+        before = isolation.pids()
+        for net in (large, small, large):
+            network.change(net.plan)
+            await network.settle(20)
+            assert {each.state for each in network.engine.sessions()} == {"Established"}
+            assert set(isolation.pids()) == set(net.plan.speakers)
+            isolation.compare()
+            await network.settle(20)
+            assert set(isolation.compared().values()) <= {(count, 0) for count in range(1, 4)}
+        assert before.items() <= isolation.pids().items()
+        await network.close()
+
+    asyncio.run(run())
+
+
 # --- doubles --------------------------------------------------------------------------------------------------------------
 
 

@@ -27,7 +27,7 @@ from dualhome.net import Address
 AGAIN_S: Final = 1.0
 MOST_ENDS: Final = 5
 ENDS_S: Final = 60.0
-END_S: Final = 1.0  # for processes to end when the network does
+END_S: Final = 0.2  # for processes to end when the network does, which has waited for their last words
 
 Listen = tuple[str, Address, str | None]  # namespace, address, device
 
