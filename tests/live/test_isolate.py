@@ -27,7 +27,8 @@ from dualhome.live.ledger import Ledger, Told
 from dualhome.live.network import LiveNetwork, Options
 from dualhome.live.place import ROOT as RUN
 from dualhome.live.place import Place
-from dualhome.live.replication import Answers, Entry, Replica, apply, fingerprint
+from dualhome.live.replica import Replica
+from dualhome.live.replication import Answers, Entry, apply, fingerprint
 from dualhome.live.transports import End
 from dualhome.net import Prefix
 from dualhome.units import Instant, seconds
