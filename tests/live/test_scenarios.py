@@ -1,0 +1,34 @@
+"""Every scenario holds on this machine too: real BGP, real packets, timers twenty times as fast."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+import dualhome
+from dualhome.app import UpOptions
+from dualhome.live import machine
+from tests.consoles import ROOT
+
+pytestmark = pytest.mark.live
+
+SPEED = 20.0
+OURS = [*sorted((ROOT / "examples").glob("*/topology.yaml")), *sorted((ROOT / "tests" / "cases").glob("*.yaml"))]
+SOME = ("microhack-s2-s3-b2b-vpn-spoke", "docs-split-route-server", "ipspace-two-nva-ecmp", "opnsense-er-default")
+SHARED = [file for name in SOME if (file := ROOT.parent / "shared" / "cases" / f"{name}.yaml").exists()]
+
+
+@pytest.fixture(autouse=True)
+def machine_can() -> None:
+    if reason := "; ".join(machine.missing()):
+        pytest.skip(reason)
+
+
+@pytest.mark.parametrize("file", [*OURS, *SHARED], ids=lambda p: p.parent.name if p.stem == "topology" else p.stem)
+def test_everything_that_a_scenario_expects_holds_live(file: Path) -> None:
+    results = dualhome.load(file).test_live(name=f"scenario-{os.getpid()}", options=UpOptions(speed=SPEED, tunnels="plain"))
+    assert results, f"{file} expects nothing"
+    wrong = [result.message for result in results if not result.ok]
+    assert not wrong, "\n".join(wrong)
