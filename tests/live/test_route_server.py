@@ -341,7 +341,7 @@ def test_the_process_says_ready_reloads_and_says_goodbye(tmp_path: Path) -> None
             assert ready.recv(100).startswith(b"READY=1\n")
             taken = subprocess.run([*COMMAND, "--config", str(file)], capture_output=True, text=True, timeout=20)
             assert (taken.returncode, taken.stderr.splitlines()[-1]) == (
-                2,
+                3,
                 "dualhome: can't listen on 127.0.0.31:17900: the port is taken by another program (ss -ltnp shows which)",
             )
             with socket.create_connection(("127.0.0.31", PORT), source_address=("127.0.0.32", 0)) as peer:

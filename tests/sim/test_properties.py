@@ -154,6 +154,7 @@ def test_a_record_replays_to_the_same(name: str, seed: int, tmp_path: Path) -> N
     net, record = dualhome.parse(text), Record()
     run = net.simulate(seed, settle=False)
     run.simulation = Simulation(net.plan, seed, record)
+    run.engine = run.simulation.engine
     _trouble(run, targets, seed)
     run.change({"route_servers": {"rs": {"timers": {"hold_s": 60, "keepalive_s": 20}}}})
     with pytest.raises(dualhome.DualhomeError):

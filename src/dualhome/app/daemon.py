@@ -114,6 +114,10 @@ class Served(Questions):
         """What happened."""
         return list(self.journal)
 
+    def audit(self) -> list[str]:
+        """Where kernels are otherwise than they should be."""
+        return self._live.audit()
+
     def nodes(self) -> dict[str, str]:
         """Namespaces."""
         return {name: str(self._live.place.namespace(name)) for name, node in self._live.layout.nodes.items() if not node.external}
@@ -126,7 +130,7 @@ class Served(Questions):
 ANSWERS: Final = frozenset(
     (
         *("settle", "unsettled", "wait", "fail", "restore", "announce", "withdraw", "change", "watch", "outage", "shutdown"),
-        *("get_network", "get_topology", "get_now_s", "get_journal", "nodes", "status"),
+        *("get_network", "get_topology", "get_now_s", "get_journal", "nodes", "status", "audit"),
         *("sessions", "session_states", "speakers", "effective_routes", "learned", "advertised", "rejected", "table", "paths", "trace"),
         *("why", "check"),
     )

@@ -360,6 +360,10 @@ class LiveRun:
         """Sessions, processes, packets: what `dualhome status` shows."""
         return self._ask("status")  # type: ignore[no-any-return]
 
+    def audit(self) -> list[str]:
+        """Where the fabric, or a node's kernel, holds something else than it should, in words; empty where none does."""
+        return self._ask("audit")  # type: ignore[no-any-return]
+
     def nodes(self) -> dict[str, str]:
         """Every node, and the namespace that it is."""
         return self._ask("nodes")  # type: ignore[no-any-return]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Final
 
-from dualhome._core import Namespace
+from dualhome._core import ROUTE_PROTOCOL, Namespace
 from dualhome.errors import SystemRefused
 from dualhome.fabric.difference import moves
 from dualhome.fabric.state import NEXT_HOP
@@ -15,6 +15,7 @@ from dualhome.forwarding.fib import Out, To, Up, Way, node_routes
 from dualhome.forwarding.own import routes_beside_bgp
 from dualhome.forwarding.world import World
 from dualhome.live.layout import Node
+from dualhome.live.nodes import WIRE
 from dualhome.net import DEFAULT_V4, DEFAULT_V6, Address, Prefix
 
 Devices = tuple[int, tuple[str, ...]]  # version of IP, devices; none: what goes there is dropped
@@ -87,6 +88,20 @@ class Routes:
     _routes: dict[Prefix, int] = field(default_factory=dict)
     _known: Mapping[Prefix, tuple[str, ...]] | None = None
     _numbers: Iterator[int] = field(default_factory=lambda: count(FIRST_DEVICE))
+
+    def audit(self, wanted: Mapping[Prefix, tuple[str, ...]]) -> list[str]:
+        """What our routes in the kernel are otherwise than wanted, in words; empty where nothing is."""
+        there = {
+            Prefix(4 if len(packed) == 4 else 6, int.from_bytes(packed), length): tuple(sorted({device for _, device, _ in hops if device}))
+            for _, packed, length, protocol, _, hops in self.kernel.route_dump()
+            if protocol == ROUTE_PROTOCOL and not any(device.startswith(WIRE) for _, device, _ in hops)
+        }
+        goal = {prefix: tuple(sorted(devices)) for prefix, devices in wanted.items()}
+        return [
+            f"{self.node}: {prefix} leads to {_words(there, prefix)} in the kernel, and should to {_words(goal, prefix)}"
+            for prefix in sorted({*there, *goal})
+            if there.get(prefix) != goal.get(prefix)
+        ]
 
     def write(self, wanted: Mapping[Prefix, tuple[str, ...]]) -> int:
         """Bring the kernel there; how many elements were written.
@@ -163,3 +178,7 @@ class Routes:
 
 def _key(prefix: Prefix) -> tuple[bytes, int]:
     return prefix.bits.to_bytes(4 if prefix.version == 4 else 16), prefix.length
+
+
+def _words(routes: Mapping[Prefix, tuple[str, ...]], prefix: Prefix) -> str:
+    return "nothing" if prefix not in routes else ", ".join(routes[prefix]) or "nowhere"

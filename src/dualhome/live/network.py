@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -29,7 +29,7 @@ from dualhome.live.endpoints import Side, listeners, sides
 from dualhome.live.foreign import Foreign
 from dualhome.live.isolation import Isolation
 from dualhome.live.kernel_routes import Routes, beside_program, wanted_routes
-from dualhome.live.layout import Layout, lay_out
+from dualhome.live.layout import Layout, Node, lay_out
 from dualhome.live.nodes import Nodes, Progress
 from dualhome.live.place import Place
 from dualhome.live.plugs import plugs
@@ -39,7 +39,7 @@ from dualhome.live.reroute import Lost, failing_ports, instead, lost_peers, with
 from dualhome.live.sockets import Endpoint
 from dualhome.live.transports import Transports
 from dualhome.live.tunnels import Tunnels
-from dualhome.net import Address
+from dualhome.net import Address, Prefix
 from dualhome.plan import Plan
 from dualhome.units import Instant, as_seconds
 
@@ -84,6 +84,7 @@ class LiveNetwork:
         self.engine = self.foreign.engine = Engine(plan, options.seed, self.foreign, make)
         self.installed = Installed()
         self._wanted: State | None = None
+        self._held = State()
         self.fabric: Kernel
         shared = Transports(self._give, self._endpoint, self._who, lambda name, _: self._give(events.Ready(name)))
         self._transports: Transports | Isolation = self._isolation or shared
@@ -277,20 +278,32 @@ class LiveNetwork:
         engine = self.engine
         wanted = desired(engine, engine.plan, self.numbers, self._ports, engine.fails, engine.fails_between, self._wanted)
         self._wanted = wanted
-        wanted = self.tunnels.follow(wanted)
+        wanted = self._held = self.tunnels.follow(wanted)
         batches = difference(self.installed, wanted)
         self.fabric.apply(batches)
         self.installed.take(batches, wanted)
         self.tunnels.join()
         self._follow_bfd()
         for name, node in self.layout.nodes.items():
-            if self.engine.foreign(name) and name in self._routes:
-                ways = [(each.remote, each.device) for (speaker, _), each in self._sides.items() if speaker == name and each.device]
-                self._routes[name].write(beside_program(self.engine, node, ways))
-            elif name in self._routes:
-                self._routes[name].write(wanted_routes(self.engine, node))
+            if name in self._routes:
+                self._routes[name].write(self._kernel_routes(node))
         for call in self.after_programming:
             call()
+
+    def _kernel_routes(self, node: Node) -> Mapping[Prefix, tuple[str, ...]]:
+        if not self.engine.foreign(node.name):
+            return wanted_routes(self.engine, node)
+        ways = [(each.remote, each.device) for (speaker, _), each in self._sides.items() if speaker == node.name and each.device]
+        return beside_program(self.engine, node, ways)
+
+    def audit(self) -> list[str]:
+        """Where fabric and kernels are otherwise than they should be, in words; empty where they aren't. Reads all that they hold."""
+        found = [
+            f"the fabric: {len(batch.put)} {batch.what} to write, {len(batch.drop)} to remove"
+            for batch in difference(self.fabric.read(), self._held)
+        ]
+        nodes = self.layout.nodes
+        return found + [line for name, routes in self._routes.items() for line in routes.audit(self._kernel_routes(nodes[name]))]
 
     def _write(self, batch: Batch | None) -> None:
         """At once, and remembered."""
