@@ -54,7 +54,7 @@ unit: setup ## the Python tests, on all cores; what is skipped says why
 	$(call say,Python tests)
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal
 
-PEERS := frr bird2 gobgpd openbgpd wireguard-go wireguard-tools clang-14 traceroute iputils-ping tcpdump nftables iproute2
+PEERS := frr bird2 gobgpd openbgpd wireguard-go wireguard-tools clang-14 llvm-14 libbpf-dev traceroute iputils-ping tcpdump nftables iproute2
 
 peers: ## Debian's BGP daemons and network tools for the live tests, where this machine lets us install them
 	@missing=; for each in $(PEERS); do \
@@ -73,6 +73,11 @@ peers: ## Debian's BGP daemons and network tools for the live tests, where this 
 bench: setup ## how long things take; figures are printed, not asserted
 	@$(BIN)/python benches/rib.py
 	@$(BIN)/python benches/simulate.py
+	@$(BIN)/python benches/netlink.py
+	@$(BIN)/python benches/fabric.py
+	@$(BIN)/python benches/live.py scale
+	@$(BIN)/python benches/live.py failover
+	@$(BIN)/python benches/live.py routes
 
 goldens: setup ## write anew what examples and golden tests expect; read the difference before you commit it
 	@$(BIN)/python -m tests.regenerate
