@@ -30,7 +30,8 @@ setup: .cache/built ## virtual environment, dependencies, the Rust core; the com
 	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/maturin develop --release --quiet 2>&1 | tail -n 1
 	@touch $@
 
-demo: setup ## the article's ExpressRoute network: converge, then what its failures do
+demo: setup ## the article's ExpressRoute network, live where this is root: it comes up, then what its failures do
+	@$(MAKE) --no-print-directory peers PEERS="iproute2 nftables iputils-ping util-linux"
 	@$(BIN)/dualhome demo
 
 test: setup peers check rust unit ## every check there is
@@ -61,7 +62,7 @@ peers: ## Debian's BGP daemons and network tools for the live tests, where this 
 	  dpkg-query -W -f '$${db:Status-Status}' $$each 2>/dev/null | grep -qx installed || missing="$$missing $$each"; done; \
 	if test -z "$$missing"; then :; \
 	elif test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
-	  printf '\033[1m== Debian packages for the live tests:%s\033[0m\n' "$$missing"; \
+	  printf '\033[1m== Debian packages for live networks:%s\033[0m\n' "$$missing"; \
 	  policy=/usr/sbin/policy-rc.d; ours=; \
 	  if ! test -e $$policy; then printf '#!/bin/sh\nexit 101\n' >$$policy; chmod 755 $$policy; ours=$$policy; fi; \
 	  trap 'test -z "$$ours" || rm -f "$$ours"' EXIT; \
