@@ -420,3 +420,9 @@ def test_best_paths_are_written_over_groups_and_a_lost_peer_costs_one_write() ->
     assert kernel.objects[group] == [("10.0.0.5", "eth0")]
     program.clear()
     assert (kernel.objects, kernel.table) == ({}, {})
+
+
+def test_the_example_is_right() -> None:
+    file = Path(__file__).parents[2] / "examples/route-server/route-server.yaml"
+    done = subprocess.run([*COMMAND, "--check", "--config", str(file)], capture_output=True, text=True, timeout=20)
+    assert (done.returncode, done.stderr) == (0, "")
