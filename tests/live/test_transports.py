@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable
 
 import pytest
 
+from dualhome import _core
 from dualhome.engine import events
 from dualhome.errors import SystemRefused
 from dualhome.live import transports as module
-from dualhome.live.sockets import Endpoint
+from dualhome.live.sockets import Endpoint, listener
 from dualhome.live.transports import Transports
 from dualhome.net import Address
 
@@ -250,3 +252,19 @@ def test_a_taken_port_and_a_strange_address_are_named(run: Callable[..., None]) 
             pair.transports.listen("a", None, Address.parse("192.0.2.1"))
 
     run(test)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a device's own sockets take root")
+@pytest.mark.parametrize("address", ["0.0.0.0", "::"])
+@pytest.mark.parametrize("order", [(None, "lo"), ("lo", None)], ids=["device last", "device first"])
+def test_what_comes_out_of_a_device_is_its_own_listeners(address: str, order: tuple[str | None, str | None]) -> None:
+    """Another one listens on all devices."""
+    here = _core.Namespace("/proc/self/ns/net")
+    first = listener(here, Address.parse(address), 0, order[0])
+    with first, listener(here, Address.parse(address), first.getsockname()[1], order[1]) as second:
+        of_device = first if order[0] else second
+        for _ in range(8):
+            with socket.create_connection(("127.0.0.1" if address == "0.0.0.0" else "::1", first.getsockname()[1])):
+                of_device.setblocking(True)
+                of_device.settimeout(5)
+                of_device.accept()[0].close()

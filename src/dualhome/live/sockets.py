@@ -94,6 +94,10 @@ def listener(namespace: Namespace | None, address: Address, port: int, device: s
                 made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             made.bind((str(address), port))
             made.listen(BACKLOG)
+            if (
+                namespace is not None
+            ):  # among sockets that share a port the kernel takes the first that fits; among others the one that fits best
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
         except OSError:
             made.close()
             raise
