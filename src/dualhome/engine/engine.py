@@ -29,6 +29,7 @@ from dualhome.units import Instant, between, seconds
 
 START = Instant(0)
 LASTING = seconds(60)  # a session that was up for longer didn't fail as it did before
+COLLISION = "(6/7)"  # of two transports one is given up (RFC 4486): no refusal, and no news of one
 ROUNDS = 8  # of conditions that follow one another in one instant
 
 
@@ -195,7 +196,7 @@ class Engine:
             self._since[pair] = self.now
             if f"{session_events.State.ESTABLISHED.value} ->" in text and lasted > LASTING:
                 self._refused.pop(pair, None)
-        elif kind == "notification":
+        elif kind == "notification" and COLLISION not in text:
             last, count = self._refused.get(pair, ("", 0))
             self._refused[pair] = (text, count + 1 if text == last else 1)
         self._log(kind, f"{name}/{peer}", text)
