@@ -187,9 +187,10 @@ def main() -> None:
 
     try:
         asyncio.run(run(order, say))
-    except DualhomeError as error:
-        LOG.error("%s", error)
-        say(refused=str(error))
+    except (DualhomeError, OSError) as error:
+        told = f"{error.filename or 'the system refused'}: {error.strerror or error}" if isinstance(error, OSError) else str(error)
+        LOG.error("%s", told)
+        say(refused=told)
         sys.exit(1)
 
 

@@ -57,6 +57,8 @@ class Place:
         except FileExistsError:
             raise RequestError(self.taken()) from None
         except OSError as error:
+            with suppress(OSError):
+                self.path.parent.rmdir()
             raise SystemRefused(f"{self.path} can't be made: {error.strerror}") from error
         try:
             for each in (self.namespaces, self.pins, self.nodes):
@@ -88,10 +90,13 @@ class Place:
     # --- state ---
 
     def write_state(self, state: Mapping[str, object]) -> None:
-        """Keep it: whole or not at all."""
+        """Keep it: whole or not at all. SystemRefused where there is no space."""
         fresh = self.state.with_suffix(".new")
-        fresh.write_text(json.dumps(state, indent=1) + "\n")
-        fresh.replace(self.state)
+        try:
+            fresh.write_text(json.dumps(state, indent=1) + "\n")
+            fresh.replace(self.state)
+        except OSError as error:
+            raise SystemRefused(f"{self.state} can't be written: {error.strerror}") from error
 
     def read_state(self) -> dict[str, object]:
         """What was kept; empty where nothing was."""
