@@ -208,6 +208,12 @@ class Rib:
     def advertised(self, peer: int, prefix: PrefixTuple | None = None) -> list[Route]:
         """The Adj-RIB-Out of the peer, attributes as on the wire (`peer` is where each came from)."""
 
+    def over_limit(self, peer: int) -> int:
+        """How many prefixes of the peer came beyond a limit that doesn't end the session, since it began."""
+
+    def counts(self, peer: int) -> tuple[int, dict[str, int], int, int]:
+        """How many routes of the peer were let in, were refused (by reason), are told to it, and came beyond a limit that doesn't end the session."""
+
     def explain_import(self, peer: int, prefix: PrefixTuple) -> str:
         """JSON list of steps: {"step", "effect": "pass"|"change"|"reject", "term", "reason", "before": {...}, "after": {...}} with
         as_path, next_hop, communities, local_preference, med in before and after. [] where the peer announced no such prefix.

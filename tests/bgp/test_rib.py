@@ -381,6 +381,8 @@ def random_config(chance: random.Random, number: int) -> str:
         route_class=chance.choice(("er", "nva")),
         next_hop=chance.choice(("self", "unchanged")),
         allowas_in=chance.choice((0, 0, 1)),
+        transparent=chance.random() < 0.3,
+        own=chance.choice(("none", "second")),
         discard_med=chance.random() < 0.2,
         checks=[{"name": "c", "match": {"as_path_contains": [9]}, "then": "reject", "reason": "branch-tag"}]
         if chance.random() < 0.3

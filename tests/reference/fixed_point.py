@@ -227,14 +227,25 @@ class Rib:
         """The Adj-RIB-Out of a peer."""
         direct: dict[Prefix, Message] = {}
         summaries: dict[Prefix, Message] = {}
-        for held in self.best():
-            if held.learned_from == peer:
-                continue  # split horizon
-            if (peer, held) not in self._told:
-                self._told[peer, held] = tuple(self._tell(self.config.peers[peer].policy, held))
-            for message in self._told[peer, held]:
-                (direct if message.prefix == held.route.prefix else summaries).setdefault(message.prefix, message)
+        for best in self.best():
+            messages = self._messages(peer, best)
+            if best.learned_from == peer:  # split horizon
+                second = self._second(best) if self.config.peers[peer].policy.own == "second" else None
+                is_told = second is not None and any(m.prefix == best.route.prefix for m in messages)
+                messages = [m for m in self._messages(peer, second) if m.prefix == best.route.prefix] if second and is_told else ()
+            for message in messages:
+                (direct if message.prefix == best.route.prefix else summaries).setdefault(message.prefix, message)
         return {**direct, **summaries}
+
+    def _second(self, best: Held) -> Held | None:
+        """The best of the paths of others than this one's sender (RFC 7947 section 2.3)."""
+        others = [held for held in self.candidates[best.route.prefix] if held.learned_from != best.learned_from]
+        return next((held for held in self._ranked(others) if held.best), None) if others else None
+
+    def _messages(self, peer: str, held: Held) -> Sequence[Message]:
+        if (peer, held) not in self._told:
+            self._told[peer, held] = tuple(self._tell(self.config.peers[peer].policy, held))
+        return self._told[peer, held]
 
     def _tell(self, policy: PeerPolicy, held: Held) -> Iterator[Message]:
         """Well-known communities, reflection, the stages of the policy, and what RFC 4271 section 5.1 asks of attributes."""
@@ -275,9 +286,9 @@ class Rib:
             return message
         return replace(
             message,
-            as_path=(self.config.asn, *message.as_path),
+            as_path=message.as_path if policy.transparent and not own else (self.config.asn, *message.as_path),
             local_preference=None,
-            med=None if done.med == KEEP else done.med,
+            med=message.med if policy.transparent and not own else None if done.med == KEEP else done.med,
             originator_id=None,
             cluster_list=(),
         )

@@ -231,6 +231,15 @@ impl Rib {
         run(py, || self.inner.advertised(peer, prefix).map(routes))?.map_err(wrong)
     }
 
+    fn over_limit(&self, peer: u32) -> PyResult<u64> {
+        self.inner.over_limit(peer).map_err(wrong)
+    }
+
+    fn counts(&self, py: Python<'_>, peer: u32) -> PyResult<(u64, BTreeMap<String, u64>, u64, u64)> {
+        let counts = run(py, || self.inner.counts(peer))?.map_err(wrong)?;
+        Ok((counts.accepted, counts.rejected, counts.advertised, counts.over_limit))
+    }
+
     fn explain_import(&self, peer: u32, prefix: PrefixTuple) -> PyResult<String> {
         self.inner.explain_import(peer, from_tuple(prefix)?).map_err(wrong)
     }

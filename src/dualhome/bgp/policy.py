@@ -57,8 +57,10 @@ class PeerPolicy:
     reflector_client: bool = False
     next_hop: str = "self"  # self | unchanged
     transparent: bool = False  # toward a route server's client: path and MED stay as they are (RFC 7947 section 2.2)
+    own: str = "none"  # none | second: what the sender of a best path is told, nothing or the best of the others' (RFC 7947 section 2.3)
     max_prefixes: int | None = None
     max_prefixes_count: str = "held"  # azure | held
+    max_prefixes_action: str = "teardown"  # teardown | drop | warn
     send_communities: bool = True
     discard_med: bool = False
     checks: Policy = ()
@@ -82,7 +84,8 @@ class PeerPolicy:
                 "reflector_client": self.reflector_client,
                 "next_hop": self.next_hop,
                 **({"transparent": True} if self.transparent else {}),
-                "max_prefixes": {"limit": self.max_prefixes, "count": self.max_prefixes_count} if self.max_prefixes else None,
+                **({"own": self.own} if self.own != "none" else {}),
+                "max_prefixes": self._limit(),
                 "send_communities": self.send_communities,
                 "discard_med": self.discard_med,
                 "checks": [term.data() for term in self.checks],
@@ -90,3 +93,9 @@ class PeerPolicy:
                 "export": [[term.data() for term in stage] for stage in self.export],
             }
         )
+
+    def _limit(self) -> dict[str, object] | None:
+        if not self.max_prefixes:
+            return None
+        action = {"action": self.max_prefixes_action} if self.max_prefixes_action != "teardown" else {}
+        return {"limit": self.max_prefixes, "count": self.max_prefixes_count, **action}

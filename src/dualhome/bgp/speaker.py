@@ -207,6 +207,10 @@ class Speaker:
         """What a peer was told, as on the wire."""
         return self.rib.advertised(self._numbers[peer], prefix)
 
+    def counts(self, peer: str) -> tuple[int, dict[str, int], int, int]:
+        """How many routes of a peer were let in, were refused (by reason), are told to it, and came beyond a limit that doesn't end the session."""
+        return self.rib.counts(self._numbers[peer])
+
     def table(self, prefix: Prefix | None = None) -> list[Route]:
         """All paths that take part in the decision, the best of each prefix first."""
         return self.rib.candidates(prefix)

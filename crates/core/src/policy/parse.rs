@@ -45,14 +45,41 @@ pub enum CountBy {
     Held,
 }
 
-/// The most prefixes that a peer may announce; over it the session ends with Cease/1 (RFC 4486).
+/// What becomes of the sender of a best route, who is never told its own.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OwnBest {
+    /// It is told nothing.
+    #[default]
+    None,
+    /// It is told the best of the others' paths (RFC 7947 section 2.3).
+    Second,
+}
+
+/// What happens beyond the limit of prefixes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OverLimit {
+    /// The session ends with Cease/1 (RFC 4486 section 4).
+    #[default]
+    Teardown,
+    /// Prefixes beyond it are passed over, and not kept.
+    Drop,
+    /// They are only counted.
+    Warn,
+}
+
+/// The most prefixes that a peer may announce.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MaxPrefixes {
     /// That many are fine.
     pub limit: u32,
-    /// How they are counted.
+    /// How they are counted; by those held where the session doesn't end.
     pub count: CountBy,
+    /// What happens beyond it.
+    #[serde(default)]
+    pub action: OverLimit,
 }
 
 /// All that the RIB knows of a peer.
@@ -84,6 +111,8 @@ pub struct PeerConfig {
     pub next_hop: NextHopMode,
     /// Our own AS number and the absence of a MED are not put on what is told to it: a client of a route server (RFC 7947 section 2.2).
     pub transparent: bool,
+    /// What it is told where it sent the best route.
+    pub own: OwnBest,
     /// The most that it may announce.
     pub max_prefixes: Option<MaxPrefixes>,
     /// Whether communities are told to it.
@@ -122,6 +151,8 @@ struct RawConfig {
     next_hop: NextHopMode,
     #[serde(default)]
     transparent: bool,
+    #[serde(default)]
+    own: OwnBest,
     #[serde(default)]
     max_prefixes: Option<MaxPrefixes>,
     #[serde(default = "yes")]
@@ -253,6 +284,7 @@ pub fn parse_config(text: &str, tags: &mut Tags) -> Result<PeerConfig, String> {
         reflector_client: raw.reflector_client,
         next_hop: raw.next_hop,
         transparent: raw.transparent,
+        own: raw.own,
         max_prefixes: raw.max_prefixes,
         send_communities: raw.send_communities,
         discard_med: raw.discard_med,

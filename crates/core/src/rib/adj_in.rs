@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::export::Identity;
 use super::loc::{Path, Source};
 use crate::attributes::{AsPath, Attributes, Interner};
-use crate::policy::{self, Facts, PeerConfig, Refusal, Term, Trace, Working, passed, refused};
+use crate::policy::{self, Facts, OverLimit, PeerConfig, Refusal, Term, Trace, Working, passed, refused};
 use crate::prefix::Prefix;
 
 /// Why a route was refused.
@@ -115,6 +115,8 @@ pub struct AdjIn {
     pub routes: FxHashMap<Prefix, InRoute>,
     /// Summaries by prefix, with what each of their contributors would make them.
     summaries: BTreeMap<Prefix, BTreeMap<Prefix, Path>>,
+    /// How many prefixes came beyond the limit since the session began, where that doesn't end it.
+    pub over: u64,
 }
 
 /// A path that takes or leaves its place among the candidates of a prefix.
@@ -137,6 +139,39 @@ impl AdjIn {
     /// Number of refused routes.
     pub fn refused(&self) -> usize {
         self.routes.values().filter(|route| route.refused.is_some()).count()
+    }
+
+    /// Which of these are let to the checks under a limit that doesn't end the session; the others are counted. What is held already is always let.
+    pub fn limit(&mut self, announced: Vec<Prefix>, limit: usize, action: OverLimit) -> Vec<Prefix> {
+        let mut new: FxHashSet<Prefix> = FxHashSet::default();
+        let held = self.routes.len();
+        let mut let_on = announced;
+        let (routes, over) = (&self.routes, &mut self.over);
+        let_on.retain(|prefix| {
+            if routes.contains_key(prefix) || new.contains(prefix) {
+                return true;
+            }
+            let is_over = held + new.len() >= limit;
+            *over += u64::from(is_over);
+            let is_let = !is_over || action == OverLimit::Warn;
+            if is_let {
+                new.insert(*prefix);
+            }
+            is_let
+        });
+        let_on
+    }
+
+    /// Number of routes that were refused, by reason.
+    pub fn refusals(&self) -> BTreeMap<String, u64> {
+        let mut counts = BTreeMap::new();
+        for refused in self.routes.values().filter_map(|route| route.refused.as_ref()) {
+            match counts.get_mut(&refused.why.reason) {
+                Some(count) => *count += 1,
+                None => drop(counts.insert(refused.why.reason.clone(), 1)),
+            }
+        }
+        counts
     }
 
     /// The peer announced it, or it is judged anew: what changes among the candidates.
@@ -195,6 +230,7 @@ impl AdjIn {
 
     /// All is gone.
     pub fn clear(&mut self) -> Vec<Placed> {
+        self.over = 0;
         let mut all: Vec<Prefix> = self.routes.drain().map(|(prefix, _)| prefix).collect();
         all.extend(std::mem::take(&mut self.summaries).into_keys());
         all.into_iter().map(|prefix| (prefix, None)).collect()

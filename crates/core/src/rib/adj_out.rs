@@ -7,7 +7,8 @@
 //!                                           └──> prefixes still owed to each peer that does not
 //! ```
 //!
-//! Split horizon is within a group: a route's source is told another one, or nothing. So when a best route moves from peer A to peer B, A is told
+//! Split horizon is within a group: a route's source is told another one (a summary of others' routes, or the second best where its policy says so), or
+//! nothing. So when a best route moves from peer A to peer B, A is told
 //! the new one and B is told that the old one is gone.
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use super::export::{Audience, Identity, export};
 use super::loc::{Loc, OURSELVES, Path, Source, same};
 use super::stream::{Chunk, Cursor, Log, Readers, Run, Snapshot, write_runs};
 use crate::attributes::{Attributes, Interner};
+use crate::policy::OwnBest;
 use crate::prefix::Prefix;
 
 /// What is told of a prefix, and where it comes from.
@@ -35,7 +37,7 @@ pub struct Out {
 pub struct Entry {
     /// Told to all but its source.
     pub primary: Out,
-    /// Told to the source of the first: a summary's first contributor from elsewhere.
+    /// Told to the source of the first: a summary's first contributor from elsewhere, or the second best.
     pub secondary: Option<Box<Out>>,
 }
 
@@ -110,7 +112,11 @@ impl Group {
         beside.dedup();
         for (prefix, direct) in changed.iter().zip(directs) {
             if beside.binary_search(prefix).is_err() {
-                self.set(*prefix, direct.map(|primary| Entry { primary, secondary: None }), &mut runs);
+                let entry = direct.map(|primary| Entry {
+                    secondary: self.second(*prefix, &primary, loc, us, interner, &mut cache).map(Box::new),
+                    primary,
+                });
+                self.set(*prefix, entry, &mut runs);
             }
         }
         for prefix in beside {
@@ -122,8 +128,14 @@ impl Group {
                 .flat_map(BTreeMap::values)
                 .cloned()
                 .chain(direct);
-            let entry = all.next().map(|primary| Entry {
-                secondary: all.find(|out| out.source.peer != primary.source.peer).map(Box::new),
+            let found = all.next().map(|primary| {
+                let secondary = all.find(|out| out.source.peer != primary.source.peer);
+                (primary, secondary)
+            });
+            let entry = found.map(|(primary, secondary)| Entry {
+                secondary: secondary
+                    .or_else(|| self.second(prefix, &primary, loc, us, interner, &mut cache))
+                    .map(Box::new),
                 primary,
             });
             self.set(prefix, entry, &mut runs);
@@ -149,26 +161,8 @@ impl Group {
         touched: Option<&mut Vec<Prefix>>,
     ) -> Option<Out> {
         let best = loc.best(&prefix);
-        let key = |path: &Path| {
-            (
-                Arc::as_ptr(&path.attributes) as usize,
-                Arc::as_ptr(&path.source) as usize,
-                prefix.version,
-            )
-        };
         if !self.audience.needs_prefix() {
-            let path = best?;
-            let told = cache.entry(key(path)).or_insert_with(|| {
-                let routes = export(prefix, path, &self.audience, us, &mut None).ok()?;
-                routes
-                    .into_iter()
-                    .next()
-                    .map(|route| interner.intern(Arc::unwrap_or_clone(route.attributes)))
-            });
-            return told.as_ref().map(|attributes| Out {
-                attributes: Arc::clone(attributes),
-                source: Arc::clone(&path.source),
-            });
+            return self.plain(prefix, best?, us, interner, cache);
         }
         let mut direct = None;
         let mut summaries = Vec::new();
@@ -191,6 +185,48 @@ impl Group {
             self.contribute(prefix, summaries, touched);
         }
         direct
+    }
+
+    /// What a path becomes where results don't hang on the prefix.
+    fn plain(&self, prefix: Prefix, path: &Path, us: &Identity, interner: &mut Interner, cache: &mut Cache) -> Option<Out> {
+        let key = (
+            Arc::as_ptr(&path.attributes) as usize,
+            Arc::as_ptr(&path.source) as usize,
+            prefix.version,
+        );
+        let told = cache.entry(key).or_insert_with(|| {
+            let routes = export(prefix, path, &self.audience, us, &mut None).ok()?;
+            routes
+                .into_iter()
+                .next()
+                .map(|route| interner.intern(Arc::unwrap_or_clone(route.attributes)))
+        });
+        told.as_ref().map(|attributes| Out {
+            attributes: Arc::clone(attributes),
+            source: Arc::clone(&path.source),
+        })
+    }
+
+    /// What the source of a route is told in its place, where this audience is told the second best: it makes no summaries.
+    fn second(&self, prefix: Prefix, primary: &Out, loc: &Loc, us: &Identity, interner: &mut Interner, cache: &mut Cache) -> Option<Out> {
+        if self.audience.own == OwnBest::None {
+            return None;
+        }
+        let path = loc.second(&prefix).filter(|path| path.source.peer != primary.source.peer)?;
+        if !self.audience.needs_prefix() {
+            return self.plain(prefix, path, us, interner, cache);
+        }
+        let routes = export(prefix, path, &self.audience, us, &mut None).ok()?;
+        let route = routes.into_iter().find(|route| !route.summary)?;
+        Some(Out {
+            attributes: interner.intern(Arc::unwrap_or_clone(route.attributes)),
+            source: Arc::clone(&path.source),
+        })
+    }
+
+    /// How many prefixes a peer is told.
+    pub fn count(&self, peer: u32) -> usize {
+        self.table.values().filter(|entry| view(Some(entry), peer as i32).is_some()).count()
     }
 
     fn contribute(&mut self, prefix: Prefix, summaries: Vec<(Prefix, Out)>, touched: &mut Vec<Prefix>) {

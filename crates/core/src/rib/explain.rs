@@ -7,7 +7,7 @@ use super::decision::DEFAULT_LOCAL_PREFERENCE;
 use super::export::{Audience, SessionOptions, export};
 use super::{RequestError, Rib, no_peer};
 use crate::attributes::{AsPath, community_text};
-use crate::policy::{Step, Working, passed, refused};
+use crate::policy::{OwnBest, Step, Working, passed, refused};
 use crate::prefix::Prefix;
 use crate::wire::MAX_MESSAGE;
 
@@ -24,7 +24,7 @@ impl Rib {
         Ok(text(&steps))
     }
 
-    /// JSON list of the steps of the best route on its way to a peer; `[]` where there is none. Of a peer that is down: as if all were agreed on.
+    /// JSON list of the steps of the best route on its way to a peer, of the second best where that is for its sender; `[]` where there is none. Of a peer that is down: as if all were agreed on.
     pub fn explain_export(&self, number: u32, prefix: Prefix) -> Result<String, RequestError> {
         let peer = self.peers.get(&number).ok_or_else(|| no_peer(number))?;
         let all = SessionOptions {
@@ -40,6 +40,11 @@ impl Rib {
             let trace = &mut Some(&mut steps);
             if path.source.peer == number as i32 {
                 refused(trace, "split-horizon", None, &route, "split-horizon");
+                if let (OwnBest::Second, Some(second)) = (to.own, self.loc.second(&prefix)) {
+                    let route = Working::new(prefix, &second.attributes, second.weight);
+                    passed(trace, "second-best", None, &route, &route);
+                    let _ = export(prefix, second, &to, &self.us, trace);
+                }
             } else {
                 passed(trace, "split-horizon", None, &route, &route);
                 let _ = export(prefix, path, &to, &self.us, trace);

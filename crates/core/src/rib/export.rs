@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::decision::DEFAULT_LOCAL_PREFERENCE;
 use super::loc::Path;
 use crate::attributes::{AsPath, NO_ADVERTISE, NO_EXPORT, NO_EXPORT_SUBCONFED};
-use crate::policy::{self, Facts, NextHopMode, PeerConfig, Refusal, Term, Trace, Working, passed, refused};
+use crate::policy::{self, Facts, NextHopMode, OwnBest, PeerConfig, Refusal, Term, Trace, Working, passed, refused};
 use crate::prefix::Prefix;
 use crate::wire::{AttributeBlock, EncodeOptions};
 
@@ -49,6 +49,8 @@ pub struct Audience {
     pub next_hop: NextHopMode,
     /// Path and MED of others' routes stay as they are.
     pub transparent: bool,
+    /// What the sender of a best route is told.
+    pub own: OwnBest,
     /// Whether communities are told.
     pub send_communities: bool,
     /// Of the session.
@@ -65,6 +67,7 @@ impl Audience {
             client: config.reflector_client,
             next_hop: config.next_hop,
             transparent: config.transparent,
+            own: config.own,
             send_communities: config.send_communities,
             session,
         }

@@ -79,6 +79,8 @@ pub struct Destination {
     pub best: Option<Path>,
     /// The others of the multipath set, by next hop and peer; as of the last decision.
     pub equal: Vec<Path>,
+    /// The best of the paths of others than the best one's source, where `Loc::keep_second` was asked for; as of the last decision.
+    pub second: Option<Path>,
     dirty: bool,
 }
 
@@ -87,7 +89,7 @@ pub struct Destination {
 pub struct Changes {
     /// Prefixes with another best or multipath set, sorted.
     pub visible: Vec<Prefix>,
-    /// Prefixes whose best route is to be told anew, sorted: those of another best, or of one whose source changed.
+    /// Prefixes whose best route is to be told anew, sorted: those of another best or second, or of one whose source changed.
     pub told: Vec<Prefix>,
 }
 
@@ -99,6 +101,7 @@ pub struct Loc {
     /// How many prefixes of each length have a best route, for longest match: IPv4, IPv6.
     lengths: [Vec<usize>; 2],
     paths: usize,
+    keeps_second: bool,
 }
 
 impl Loc {
@@ -110,6 +113,19 @@ impl Loc {
     /// The best route as of the last decision.
     pub fn best(&self, prefix: &Prefix) -> Option<&Path> {
         self.destinations.get(prefix)?.best.as_ref()
+    }
+
+    /// The best of the others' paths as of the last decision; None before `keep_second`.
+    pub fn second(&self, prefix: &Prefix) -> Option<&Path> {
+        self.destinations.get(prefix)?.second.as_ref()
+    }
+
+    /// Somebody is to be told the second best: from the next decision on it is known.
+    pub fn keep_second(&mut self) {
+        if !self.keeps_second {
+            self.keeps_second = true;
+            self.touch_all();
+        }
     }
 
     /// Number of destinations.
@@ -184,7 +200,7 @@ impl Loc {
             };
             destination.dirty = false;
             let had = destination.best.is_some();
-            let (visible, told) = destination.decide(decision);
+            let (visible, told) = destination.decide(decision, self.keeps_second);
             if visible {
                 changes.visible.push(prefix);
             }
@@ -219,7 +235,7 @@ impl Loc {
 
 impl Destination {
     /// Choose; whether best or multipath set are others now, and whether the best is to be told anew.
-    fn decide(&mut self, decision: &Decision) -> (bool, bool) {
+    fn decide(&mut self, decision: &Decision, keeps_second: bool) -> (bool, bool) {
         let chosen = decision.decide(&self.paths);
         let best = chosen.best.map(|i| self.paths[i].clone());
         let mut equal: Vec<Path> = Vec::new();
@@ -228,14 +244,32 @@ impl Destination {
             equal.extend(others.map(|i| self.paths[*i].clone()));
             equal.sort_by_key(|path| (path.attributes.next_hop, path.source.peer));
         }
-        let kept = match (&self.best, &best) {
-            (Some(old), Some(new)) => old.is_same_route(new),
-            (old, new) => old.is_none() && new.is_none(),
+        let second = chosen.best.filter(|_| keeps_second && self.paths.len() > 1).and_then(|best| {
+            let others: Vec<Path> = self
+                .paths
+                .iter()
+                .enumerate()
+                .filter(|(i, _)| *i != best)
+                .map(|(_, p)| p.clone())
+                .collect();
+            decision.decide(&others).best.map(|i| others[i].clone())
+        });
+        let kept = is_kept(&self.best, &best);
+        let is_told_again = |old: &Option<Path>, new: &Option<Path>| {
+            !is_kept(old, new) || matches!((old, new), (Some(old), Some(new)) if !Arc::ptr_eq(&old.source, &new.source))
         };
-        let told = !kept || matches!((&self.best, &best), (Some(old), Some(new)) if !Arc::ptr_eq(&old.source, &new.source));
+        let told = is_told_again(&self.best, &best) || is_told_again(&self.second, &second);
         let equal_kept = self.equal.len() == equal.len() && self.equal.iter().zip(&equal).all(|(a, b)| a.is_same_route(b));
         self.best = best;
         self.equal = equal;
+        self.second = second;
         (!kept || !equal_kept, told)
+    }
+}
+
+fn is_kept(old: &Option<Path>, new: &Option<Path>) -> bool {
+    match (old, new) {
+        (Some(old), Some(new)) => old.is_same_route(new),
+        (old, new) => old.is_none() && new.is_none(),
     }
 }

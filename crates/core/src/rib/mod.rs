@@ -15,7 +15,7 @@ use rustc_hash::FxHashMap;
 use crate::attributes::AsPath;
 use crate::attributes::Interner;
 use crate::policy::parse::parse_config;
-use crate::policy::{CountBy, PeerConfig, Tags};
+use crate::policy::{CountBy, OverLimit, OwnBest, PeerConfig, Tags};
 use crate::prefix::Prefix;
 use crate::wire::{NotificationError, ParseOptions, Update, Updates, notification::code};
 
@@ -37,7 +37,7 @@ use adj_out::Group;
 use decision::Decision;
 use export::{Audience, Identity, SessionOptions};
 use loc::{Loc, Source};
-pub use view::Route;
+pub use view::{Counts, Route};
 
 /// Cease/1: Maximum Number of Prefixes Reached (RFC 4486 section 4).
 const MAXIMUM_PREFIXES: u8 = 1;
@@ -120,6 +120,9 @@ impl Rib {
             return Err(RequestError(format!("{number} is too great for a peer's number")));
         }
         let config = parse_config(text, &mut self.tags).map_err(RequestError)?;
+        if config.own == OwnBest::Second {
+            self.loc.keep_second();
+        }
         let Some(peer) = self.peers.get_mut(&number) else {
             let source = source_of(number, &config, Ipv4Addr::UNSPECIFIED);
             let peer = Peer {
@@ -273,12 +276,18 @@ impl Rib {
             .attributes
             .as_ref()
             .is_some_and(|a| a.as_path.count(self.us.asn) > peer.config.allowas_in);
-        let over = peer.over_limit(&update.announced, looped);
+        let (announced, over) = match peer.config.max_prefixes {
+            Some(max) if max.action != OverLimit::Teardown => (peer.adj_in.limit(update.announced, max.limit as usize, max.action), None),
+            _ => {
+                let over = peer.over_limit(&update.announced, looped);
+                (update.announced, over)
+            }
+        };
         if let (None, Some(attributes)) = (&over, update.attributes) {
             let route = InRoute::new(self.interner.intern(attributes), update.treat_as_withdraw.as_deref());
             let is_same = is_same_for_all_prefixes(&peer.config);
             let mut known = None;
-            for prefix in update.announced {
+            for prefix in announced {
                 let judged = match (&known, is_same) {
                     (Some(judged), true) => adj_in::for_prefix(judged, prefix),
                     _ => peer.judge(&self.us, prefix, &route),

@@ -104,6 +104,104 @@ fn an_own_route_is_never_told_back_whoever_falls_behind() {
     );
 }
 
+/// A route server's clients: what they are told is as it came, and the sender of the best route is told the second best.
+fn transparent(clients: u32, extra: &str) -> Rib {
+    let decision = Decision::new(&["next-hop", "as-path", "|", "peer"], "ASPath", 8).unwrap();
+    let mut rib = Rib::new(65000, Ipv4Addr::new(1, 1, 1, 1), None, decision);
+    for n in 0..clients {
+        let config = format!(
+            r#"{{"name": "p{n}", "asn": {}, "ebgp": true, "local_address": "10.0.0.254", "peer_address": "10.0.0.{}",
+                "next_hop": "unchanged", "transparent": true{extra}}}"#,
+            65100 + n,
+            n + 1
+        );
+        rib.set_peer(n, &config).unwrap();
+        rib.peer_up(n, true, &[(1, 1)], 4096, Ipv4Addr::new(1, 0, 0, n as u8)).unwrap();
+        while !rib.output(n, 65536).unwrap().is_empty() {}
+    }
+    rib
+}
+
+/// The Adj-RIB-Out of a peer: path, MED and next hop of each.
+fn paths(rib: &Rib, peer: u32) -> Vec<(String, Option<u32>, String)> {
+    let rows = rib.advertised(peer, None).unwrap();
+    rows.into_iter().map(|row| (row.as_path, row.med, row.next_hop)).collect()
+}
+
+fn path(text: &str, med: Option<u32>) -> (String, Option<u32>, String) {
+    (text.to_string(), med, "10.0.0.1".to_string())
+}
+
+#[test]
+fn a_transparent_client_sees_path_and_med_as_they_came() {
+    let mut rib = transparent(2, "");
+    let attributes = Attributes {
+        as_path: sequence(&[65100, 7]),
+        med: Some(9),
+        ..Attributes::new(Ipv4Addr::new(10, 0, 0, 1).into())
+    };
+    feed(&mut rib, 0, &encode_update_runs(&attributes, &prefixes(0..1), &OPTIONS).unwrap());
+    assert_eq!(paths(&rib, 1), [path("65100 7", Some(9))]);
+    assert_eq!(paths(&rib, 0), []);
+}
+
+#[test]
+fn the_sender_of_the_best_route_is_told_the_second_best() {
+    let mut rib = transparent(3, r#", "own": "second""#);
+    let one = prefixes(0..1);
+    let short = |peer: u32| announce(peer, 7, &one);
+    feed(&mut rib, 0, &short(0));
+    assert_eq!(paths(&rib, 0), [], "there is no other");
+    feed(&mut rib, 2, &short(2));
+    assert_eq!(paths(&rib, 0), [path("65102 7", None)]);
+    assert_eq!(paths(&rib, 2), [path("65100 7", None)]);
+    feed(&mut rib, 1, &short(1)); // better than the second, not than the best
+    assert_eq!(
+        [0, 1, 2].map(|peer| paths(&rib, peer)[0].0.clone()),
+        ["65101 7", "65100 7", "65100 7"]
+    );
+    assert_eq!([0, 1, 2].map(|peer| told(&mut rib, peer, 65536)), [(2, 0), (1, 0), (1, 0)]);
+    feed(&mut rib, 0, &encode_withdrawals(&one, &OPTIONS));
+    assert_eq!(
+        [0, 1, 2].map(|peer| paths(&rib, peer)[0].0.clone()),
+        ["65101 7", "65102 7", "65101 7"]
+    );
+    rib.peer_down(2).unwrap();
+    rib.process();
+    assert_eq!(paths(&rib, 1), []);
+    assert_eq!(told(&mut rib, 1, 65536).1, 1);
+}
+
+#[test]
+fn a_limit_that_does_not_end_the_session_drops_or_counts() {
+    for (action, held) in [("drop", 3), ("warn", 5)] {
+        let limit = format!(r#", "max_prefixes": {{"limit": 3, "count": "held", "action": "{action}"}}"#);
+        let mut rib = transparent(2, &limit);
+        feed(&mut rib, 0, &announce(0, 1, &prefixes(0..5)));
+        feed(&mut rib, 0, &announce(0, 2, &prefixes(0..3)));
+        let counts = rib.counts(0).unwrap();
+        assert_eq!((counts.accepted, counts.over_limit), (held, 2), "{action}");
+        assert_eq!(rib.counts(1).unwrap().advertised, held);
+        feed(&mut rib, 0, &encode_withdrawals(&prefixes(0..1), &OPTIONS));
+        feed(&mut rib, 0, &announce(0, 1, &prefixes(9..10)));
+        assert_eq!(rib.counts(0).unwrap().accepted, held);
+        rib.peer_down(0).unwrap();
+        assert_eq!(rib.counts(0).unwrap().over_limit, 0);
+    }
+}
+
+#[test]
+fn refused_routes_are_counted_by_reason() {
+    let mut rib = speaker(2);
+    feed(&mut rib, 0, &announce(0, 1, &prefixes(0..4)));
+    feed(&mut rib, 0, &announce(0, 65000, &prefixes(4..7)));
+    let counts = rib.counts(0).unwrap();
+    assert_eq!((counts.accepted, counts.advertised), (4, 0));
+    assert_eq!(counts.rejected, [("as-loop".to_string(), 3)].into());
+    assert_eq!(rib.counts(1).unwrap().advertised, 4);
+    assert!(rib.counts(7).is_err());
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(data in prop::collection::vec(any::<u8>(), 0..80), at in 0usize..200) {

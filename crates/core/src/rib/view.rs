@@ -38,6 +38,19 @@ pub struct Route {
     pub detail: Option<String>,
 }
 
+/// How many routes of one peer there are.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Counts {
+    /// Let in by checks and rules.
+    pub accepted: u64,
+    /// Refused, by reason.
+    pub rejected: BTreeMap<String, u64>,
+    /// What it was told, or is to be told next.
+    pub advertised: u64,
+    /// Announced beyond a limit that doesn't end the session, since it began.
+    pub over_limit: u64,
+}
+
 /// One row of the Loc-RIB: (next hop, peer or -1, AS path length) of the multipath set, the best first, the rest by next hop.
 pub type BestRow = (Prefix, Vec<(IpAddr, i32, usize)>);
 
@@ -163,6 +176,24 @@ impl Rib {
         Ok(told
             .map(|(prefix, out)| self.route(prefix, &out.attributes, &out.source, 0))
             .collect())
+    }
+
+    /// Prefixes of a peer beyond a limit that doesn't end the session, since it began.
+    pub fn over_limit(&self, number: u32) -> Result<u64, RequestError> {
+        Ok(self.peers.get(&number).ok_or_else(|| no_peer(number))?.adj_in.over)
+    }
+
+    /// How many routes of a peer there are, without looking at each one's text.
+    pub fn counts(&self, number: u32) -> Result<Counts, RequestError> {
+        let peer = self.peers.get(&number).ok_or_else(|| no_peer(number))?;
+        let rejected = peer.adj_in.refusals();
+        let group = peer.session.and_then(|(_, group)| self.groups.get(&group));
+        Ok(Counts {
+            accepted: peer.adj_in.routes.len() as u64 - rejected.values().sum::<u64>(),
+            rejected,
+            advertised: group.map_or(0, |group| group.count(number)) as u64,
+            over_limit: peer.adj_in.over,
+        })
     }
 
     /// Numbers for people.
