@@ -157,14 +157,14 @@ class Lab:
             who=lambda speaker, remote, device: None,
         )
 
-    async def up(self) -> None:
+    async def up(self, routes: int = 4, told: int = 2) -> None:
         await self.server.start()
         for name, prefixes in (("nva1", ["192.168.0.0/16", "10.0.7.0/24"]), ("nva2", ["192.168.0.0/16", "172.16.0.0/12"])):
             self.nvas.add(nva(name, prefixes))
             self.nvas.start(name)
         rs = self.server.speakers["rs0"]
         await until(lambda: all(rs.session(name).state is State.ESTABLISHED for name in NVAS))
-        await until(lambda: rs.rib.statistics()["paths"] >= 4 and len(rs.advertised("nva1")) >= 2)
+        await until(lambda: rs.rib.statistics()["paths"] >= routes and len(rs.advertised("nva1")) >= told)
 
     def learned(self, name: str) -> list[str]:
         return [f"{Prefix(*r.prefix)} {r.as_path} {r.next_hop}" for r in self.nvas.speakers[name].learned("rs0")]
@@ -177,11 +177,11 @@ async def until(true: Callable[[], bool], limit_s: float = 15) -> None:
         await asyncio.sleep(0.01)
 
 
-def run(tmp_path: Path, test: Callable[[Lab], Awaitable[None]], text: str = FILE) -> None:
+def run(tmp_path: Path, test: Callable[[Lab], Awaitable[None]], text: str = FILE, routes: int = 4, told: int = 2) -> None:
     async def main() -> None:
         lab = Lab(tmp_path, text)
         try:
-            await lab.up()
+            await lab.up(routes, told)
             await test(lab)
         finally:
             await lab.nvas.end()
@@ -212,8 +212,28 @@ def test_an_ideal_one_is_not_seen_in_paths_and_next_hops(tmp_path: Path) -> None
             "10.0.7.0/24 65001 127.0.0.32",
             "192.168.0.0/16 65001 127.0.0.32",
         ]
+        best = "192.168.0.0/16 65002 127.0.0.33"  # of the others' paths, for the sender of the best (RFC 7947 section 2.3)
+        await until(lambda: best in lab.learned("nva1"))
 
     run(tmp_path, test, FILE.replace("azure", "ideal"))
+
+
+@pytest.mark.live
+@pytest.mark.parametrize(("action", "accepted"), [("drop", 1), ("warn", 2)])
+def test_too_many_routes_need_not_end_the_session(tmp_path: Path, action: str, accepted: int, capfd: pytest.CaptureFixture[str]) -> None:
+    text = FILE.replace("passive: true", f"passive: true, max_routes: {{limit: 1, action: {action}}}").replace(
+        "originate: [10.0.0.0/16]\n", ""
+    )
+
+    async def test(lab: Lab) -> None:
+        rs = lab.server.speakers["rs0"]
+        await until(lambda: rs.counts("nva2")[3] == 1)
+        assert rs.session("nva2").state is State.ESTABLISHED
+        assert rs.counts("nva2")[0] == accepted
+        assert b'dualhome_routes_over_limit{instance_name="rs0",peer="nva2"} 1.0' in metrics.text_of(lab.server).splitlines()
+
+    run(tmp_path, test, text, routes=2 * accepted, told=0)
+    assert capfd.readouterr().err.count("max_routes") == 2
 
 
 @pytest.mark.live
@@ -266,6 +286,9 @@ def test_a_changed_file_keeps_sessions_that_did_not_change_and_a_wrong_one_chang
         lab.path.write_text(FILE.replace("asn: 65001", "asn: none"))
         said = lab.server.reload()
         assert said == [f"{lab.path}:7:44: peer 'nva1': 'asn' is 'none', wanted an autonomous system number"]
+        assert rs.session("nva1").up_since == first
+        lab.path.write_text(FILE.replace("port: 17900", "port: 17901, namespace: /none/such"))
+        assert lab.server.reload() == ["instance 'rs0': network namespace /none/such: No such file or directory"]
         assert rs.session("nva1").up_since == first
         lab.path.write_text(FILE)
         assert lab.server.reload() == []

@@ -51,7 +51,7 @@ class Answers:
 
     def _status(self, name: str, speaker: Speaker, peer: str) -> Row:
         session, config = speaker.session(peer), speaker.config.peers[peer]
-        accepted, rejected, advertised = self._watched.counts.of(speaker, peer)
+        accepted, rejected, advertised, over = speaker.counts(peer)
         return {
             "instance": name,
             "peer": peer,
@@ -60,7 +60,8 @@ class Answers:
             "state": session.state.value if config.enabled else "Disabled",
             "for_s": round(time.time() - self._watched.changed_s.get((name, peer), self._watched.started_s), 1),
             "accepted": accepted,
-            "rejected": rejected.total(),
+            "rejected": sum(rejected.values()),
+            "over_limit": over,
             "advertised": advertised,
             "hold_time_s": session.hold_time_s,
             "last_error": session.last_error,

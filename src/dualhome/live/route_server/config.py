@@ -49,6 +49,7 @@ class Peer:
     ttl: int = 0  # the kernel's
     families: tuple[str, ...] = ()
     max_routes: int | None = None
+    over_limit: str = "teardown"  # teardown | drop | warn
     next_hop: str = "unchanged"
     as_override: bool = False
     allowas_in: int = 0
@@ -239,6 +240,7 @@ def _instance(x: Data) -> Instance:
 def _peer(x: Data, azure: bool, limits: Data) -> Peer:
     address, timers = Address.parse(x["address"]), x.get("timers", {})
     most = x.get("max_routes", limits.get("max_routes", 4000 if azure else None))  # R87
+    limit = most if isinstance(most, Mapping) else {"limit": most}
     transparent = bool(x.get("route_server_client", not azure))
     return Peer(
         name=x["name"],
@@ -252,7 +254,8 @@ def _peer(x: Data, azure: bool, limits: Data) -> Peer:
         hold_s=round(timers.get("hold_s", 180)),
         ttl=int(x.get("ttl", 0 if x.get("multihop", True) else 1)),
         families=tuple(x.get("families", ("ipv4" if address.version == 4 else "ipv6",))),
-        max_routes=None if most is None else int(most),
+        max_routes=None if limit["limit"] is None else int(limit["limit"]),
+        over_limit=limit.get("action", "teardown"),
         next_hop=x.get("next_hop", "unchanged" if transparent else "self"),
         as_override=x.get("as_override", False),
         allowas_in=int(x.get("allowas_in", 0)),

@@ -18,7 +18,7 @@ from dualhome.errors import RequestError, SystemRefused, TopologyError
 from dualhome.live.host import SpeakerHost
 from dualhome.live.route_server import control, metrics
 from dualhome.live.route_server.answers import Answers
-from dualhome.live.route_server.config import Config, Instance, load
+from dualhome.live.route_server.config import Config, Instance, Peer, load
 from dualhome.live.route_server.log import logger
 from dualhome.live.route_server.programming import Programming
 from dualhome.live.route_server.speakers import peers_of, speaker_config
@@ -37,7 +37,6 @@ class RouteServer:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.log: Any = logger(config.log_format, config.log_level)
-        self.counts = metrics.Counts()
         self.started_s = time.time()
         self.changed_s: dict[tuple[str, str], float] = {}
         self.host = SpeakerHost(self._endpoint, self._who, self._journal, self._decided)
@@ -46,6 +45,7 @@ class RouteServer:
         self._namespaces: dict[str, Namespace] = {}
         self._programs: dict[str, Programming] = {}
         self._written: dict[str, int] = {}
+        self._over: set[tuple[str, str]] = set()  # whose routes beyond the limit were told of
         self._writing: asyncio.TimerHandle | None = None
         self._servers: list[asyncio.Server] = []
         self._answers = Answers(self)
@@ -85,6 +85,12 @@ class RouteServer:
             said = [str(fault) for fault in error.faults]
             self.log.error("reload refused", faults=said)
             return said
+        try:
+            for instance in new.instances:
+                self._namespace(instance)
+        except SystemRefused as error:
+            self.log.error("reload refused", faults=[str(error)])
+            return [str(error)]
         old = self.config
         fixed = replace(new, metrics=old.metrics, control=old.control, log_format=old.log_format, kernel=old.kernel)
         if fixed != new:
@@ -164,7 +170,7 @@ class RouteServer:
             if path not in self._namespaces:
                 self._namespaces[path] = _core.Namespace(path)
         except OSError as error:
-            raise SystemRefused(f"instance {instance.name!r}: no network namespace at {path}: {error.strerror or error}") from error
+            raise SystemRefused(f"instance {instance.name!r}: {error.strerror or error}") from error
         return self._namespaces[path]
 
     def _endpoint(self, instance: str, peer: str) -> Endpoint | None:
@@ -194,8 +200,22 @@ class RouteServer:
     # --- the kernel -----------------------------------------------------------------------------------------------------
 
     def _decided(self, instances: Sequence[str]) -> None:
+        for peer in self.config.peers:
+            if peer.over_limit != "teardown":
+                self._watch_limit(peer, instances)
         if self._programs and self._writing is None:
             self._writing = asyncio.get_running_loop().call_later(PROGRAM_S, self._program)
+
+    def _watch_limit(self, peer: Peer, instances: Sequence[str]) -> None:
+        """Say once in a session that a peer announces more than it may."""
+        for name in instances:
+            if name not in self.speakers or peer.name not in self.speakers[name].config.peers:
+                continue
+            over = self.speakers[name].rib.over_limit(self.speakers[name].peer_number(peer.name))
+            if over and (name, peer.name) not in self._over:
+                what = "dropped" if peer.over_limit == "drop" else "let in nevertheless"
+                self.log.warning("max_routes", instance=name, peer=peer.name, limit=peer.max_routes, text=f"what is beyond it is {what}")
+            (self._over.add if over else self._over.discard)((name, peer.name))
 
     def _program(self) -> None:
         self._writing = None

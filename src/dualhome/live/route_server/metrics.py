@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
@@ -18,25 +17,6 @@ from dualhome.errors import SystemRefused
 LONGEST_REQUEST: Final = 8192
 PATIENCE_S: Final = 5.0
 CONTENT: Final = "text/plain; version=0.0.4; charset=utf-8"
-
-
-class Counts:
-    """How many routes a peer sent and was told; counted again only after something of it changed."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, str], tuple[tuple[object, ...], tuple[int, Counter[str], int]]] = {}
-
-    def of(self, speaker: Speaker, peer: str) -> tuple[int, Counter[str], int]:
-        """Accepted, rejected by reason, advertised."""
-        session = speaker.session(peer)
-        counters = session.counters
-        mark = (session.state, counters.dropped, counters.update_bytes_in, counters.update_bytes_out, speaker.config.peers[peer].policy)
-        known = self._known.get((speaker.config.name, peer))
-        if known is None or known[0] != mark:
-            rejected = Counter(route.reason or "policy" for route in speaker.rejected(peer))
-            accepted = len(speaker.learned(peer)) - rejected["policy"]
-            known = self._known[speaker.config.name, peer] = mark, (accepted, rejected, len(speaker.advertised(peer)))
-        return known[1]
 
 
 class Watched(Protocol):
@@ -62,11 +42,6 @@ class Watched(Protocol):
         """Connections of strangers, by speaker."""
         ...
 
-    @property
-    def counts(self) -> Counts:
-        """Of routes."""
-        ...
-
 
 class Collector:
     """All families of metrics; labels are `instance` and `peer`."""
@@ -82,6 +57,7 @@ class Collector:
         accepted = GaugeMetricFamily("dualhome_routes_accepted", "Routes of the peer that take part in the decision", labels=both)
         received = GaugeMetricFamily("dualhome_routes_received", "Routes that the peer announces, refused ones included", labels=both)
         rejected = GaugeMetricFamily("dualhome_routes_rejected", "Routes of the peer that were refused", labels=[*both, "reason"])
+        beyond = GaugeMetricFamily("dualhome_routes_over_limit", "Routes beyond max_routes since the session began", labels=both)
         told = GaugeMetricFamily("dualhome_routes_advertised", "Routes that the peer was told", labels=both)
         flow = CounterMetricFamily("dualhome_update_bytes", "Bytes of UPDATE messages", labels=[*both, "direction"])
         notes = CounterMetricFamily("dualhome_notifications", "NOTIFICATION messages", labels=[*both, "direction"])
@@ -99,11 +75,12 @@ class Collector:
             refused.add_metric([name], watched.refused.get(name, 0))
             for peer in speaker.config.peers:
                 session, labels = speaker.session(peer), [name, peer]
-                let_in, refusals, advertised = watched.counts.of(speaker, peer)
+                let_in, refusals, advertised, over = speaker.counts(peer)
                 up.add_metric(labels, session.state is State.ESTABLISHED)
                 since.add_metric(labels, watched.changed_s.get((name, peer), watched.started_s))
                 accepted.add_metric(labels, let_in)
-                received.add_metric(labels, let_in + refusals.total())
+                received.add_metric(labels, let_in + sum(refusals.values()))
+                beyond.add_metric(labels, over)
                 told.add_metric(labels, advertised)
                 drops.add_metric(labels, session.counters.dropped)
                 for reason, many in sorted(refusals.items()):
@@ -112,7 +89,7 @@ class Collector:
                 flow.add_metric([*labels, "out"], session.counters.update_bytes_out)
                 notes.add_metric([*labels, "in"], session.counters.notifications_in)
                 notes.add_metric([*labels, "out"], session.counters.notifications_out)
-        yield from (up, since, received, accepted, rejected, told, flow, notes, drops, updates, paths, prefixes, refused)
+        yield from (up, since, received, accepted, rejected, beyond, told, flow, notes, drops, updates, paths, prefixes, refused)
         yield GaugeMetricFamily("dualhome_start_timestamp_seconds", "When the daemon started", value=watched.started_s)
 
 

@@ -23,6 +23,12 @@ _PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
 _COUNT = {"type": "integer", "minimum": 1, "maximum": 4294967295}
 _WHERE = {"description": "an address and a port, as 127.0.0.1:9179 or [::1]:9179", "type": "string", "pattern": r"^(.*):[0-9]{1,5}$"}
 
+_LIMIT = {
+    "if": {"type": "object"},
+    "then": _object({"limit": _COUNT, "action": {"enum": ["teardown", "drop", "warn"]}}, ("limit",)),
+    "else": _COUNT,
+}
+
 # What `defaults` may say of all peers.
 _COMMON: Mapping[str, Any] = {
     "port": _PORT,
@@ -32,7 +38,7 @@ _COMMON: Mapping[str, Any] = {
     "multihop": _YES_NO,
     "ttl": {"type": "integer", "minimum": 1, "maximum": 255},
     "families": {"type": "array", "items": {"enum": ["ipv4", "ipv6"]}, "minItems": 1, "uniqueItems": True},
-    "max_routes": _COUNT,
+    "max_routes": _LIMIT,
     "next_hop": {"enum": ["self", "unchanged"]},
     "as_override": _YES_NO,
     "allowas_in": {"type": "integer", "minimum": 0, "maximum": 10},
@@ -64,7 +70,7 @@ _FILE = _object(
         "defaults": _object(_COMMON),
         "peers": {"type": "array", "items": _PEER},
         "originate": _ref("prefixes"),
-        "limits": _object({"peers": _COUNT, "max_routes": _COUNT, "paths": {"type": "integer", "minimum": 1, "maximum": 1024}}),
+        "limits": _object({"peers": _COUNT, "max_routes": _LIMIT, "paths": {"type": "integer", "minimum": 1, "maximum": 1024}}),
         "programming": {"if": {"type": "object"}, "then": _object({"kernel": _KERNEL}, ("kernel",)), "else": {"const": "none"}},
         "metrics": _WHERE,
         "log": _object({"format": {"enum": ["json", "text"]}, "level": {"enum": ["debug", "info", "warning", "error"]}}),

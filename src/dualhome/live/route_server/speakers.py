@@ -68,8 +68,10 @@ def _peer(config: Config, instance: Instance, peer: Peer) -> PeerConfig:
         reflector_client=internal,
         next_hop="unchanged" if internal else peer.next_hop,  # R91
         transparent=peer.transparent and not internal,
+        own="second" if peer.transparent and not internal else "none",
         max_prefixes=peer.max_routes,
         max_prefixes_count="azure" if config.azure else "held",  # R87
+        max_prefixes_action=peer.over_limit,
         discard_med=config.azure,  # R113
         checks=tuple(_checks(config)),
         rules=policy_of(peer.rules_in, f"{config.file}, import of {peer.name}"),
