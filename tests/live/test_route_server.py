@@ -418,6 +418,9 @@ class Table:
         default = (2, bytes(4), 0, 3, 0, (("10.0.0.1", "eth0", 1),))
         return [default, on_link]
 
+    def nexthop_dump(self) -> Any:
+        return []
+
     def nexthops(self, put: Any = (), groups: Any = (), drop: Any = ()) -> list[tuple[int, int, str]]:
         self.objects.update({number: (via, device) for number, via, device, _ in put})
         self.objects.update({number: [self.objects[each] for each in members] for number, members in groups})

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from dualhome.errors import RequestError, SystemRefused, TopologyError
 from dualhome.live.host import SpeakerHost
 from dualhome.live.route_server import control, metrics
 from dualhome.live.route_server.answers import Answers
-from dualhome.live.route_server.config import Config, Instance, Peer, load
+from dualhome.live.route_server.config import Config, Instance, Kernel, Peer, load
 from dualhome.live.route_server.log import logger
 from dualhome.live.route_server.programming import Programming
 from dualhome.live.route_server.speakers import peers_of, speaker_config
@@ -29,6 +30,8 @@ from dualhome.net import Address, Prefix
 OWN: Final = "/proc/self/ns/net"
 PROGRAM_S: Final = 0.2
 """Between two writes to the kernel, so that a burst of changes is one."""
+RETRY_S: Final = 5.0
+"""After the kernel refused something, or had no way to a next hop."""
 
 
 class RouteServer:
@@ -43,7 +46,7 @@ class RouteServer:
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
         self._peers: dict[tuple[str, Address], str] = {}
         self._namespaces: dict[str, Namespace] = {}
-        self._programs: dict[str, Programming] = {}
+        self.programs: dict[str, Programming] = {}  # by instance
         self._written: dict[str, int] = {}
         self._over: set[tuple[str, str]] = set()  # whose routes beyond the limit were told of
         self._writing: asyncio.TimerHandle | None = None
@@ -99,7 +102,7 @@ class RouteServer:
         after = {each.name: each for each in new.instances}
         for name, each in before.items():
             if name not in after or _place(after[name]) != _place(each):
-                self._programs.pop(name, _NOTHING).clear()
+                self.programs.pop(name, _NOTHING).clear()
                 self.host.remove(name)
         self.config = fixed
         self.log = logger(fixed.log_format, fixed.log_level)
@@ -111,10 +114,10 @@ class RouteServer:
                 continue
             try:
                 self._listen(each)
+                self._begin(each)
             except SystemRefused as error:
+                self.host.transports.deafen(name)
                 refused.append(str(error))
-                continue
-            self._begin(each)
         self.log.info("reloaded", file=fixed.file, instances=len(fixed.instances), peers=len(fixed.peers), refused=refused)
         return refused
 
@@ -125,7 +128,7 @@ class RouteServer:
         if self._writing is not None:
             self._writing.cancel()
         await self.host.end()
-        for program in self._programs.values():
+        for program in self.programs.values():
             program.clear()
         if self.config.control is not None:
             self.config.control.unlink(missing_ok=True)
@@ -142,11 +145,28 @@ class RouteServer:
             raise
 
     def _begin(self, instance: Instance) -> None:
-        speaker = self.host.add(speaker_config(self.config, instance))
         if self.config.kernel is not None:
-            self._programs[instance.name] = Programming(_core.Namespace(_path(instance)), self.config.kernel)
-            speaker.rib.changes()
+            self.programs[instance.name] = self._programming(instance, self.config.kernel)
+            self._written.pop(instance.name, None)
+        self.host.add(speaker_config(self.config, instance))
         self.host.start(instance.name)
+
+    def _programming(self, instance: Instance, where: Kernel) -> Programming:
+        """Where its best paths go: of instances in one namespace each has a metric of its own, the first of the file the least.
+
+        Raises:
+            SystemRefused: the kernel doesn't let us look.
+        """
+        path = _path(instance)
+        beside = [self.programs[each.name] for each in self.config.instances if each.name in self.programs and _path(each) == path]
+        taken = {program.where.metric for program in beside}
+        free = next(metric for metric in count(where.metric) if metric not in taken)
+        try:
+            program = Programming(_core.Namespace(path), replace(where, metric=free))
+            program.sweep()
+        except OSError as error:
+            raise SystemRefused(f"instance {instance.name!r}: routes can't be written: {error}") from error
+        return program
 
     def _know(self, config: Config) -> None:
         """Whom the instances talk to, and how."""
@@ -203,8 +223,16 @@ class RouteServer:
         for peer in self.config.peers:
             if peer.over_limit != "teardown":
                 self._watch_limit(peer, instances)
-        if self._programs and self._writing is None:
-            self._writing = asyncio.get_running_loop().call_later(PROGRAM_S, self._program)
+        if self.programs:
+            self._later(PROGRAM_S)
+
+    def _later(self, delay_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        if self._writing is not None and self._writing.when() <= loop.time() + delay_s:
+            return
+        if self._writing is not None:
+            self._writing.cancel()
+        self._writing = loop.call_later(delay_s, self._program)
 
     def _watch_limit(self, peer: Peer, instances: Sequence[str]) -> None:
         """Say once in a session that a peer announces more than it may."""
@@ -219,7 +247,7 @@ class RouteServer:
 
     def _program(self) -> None:
         self._writing = None
-        for name, program in self._programs.items():
+        for name, program in self.programs.items():
             rib = self.speakers[name].rib
             if self._written.get(name) == rib.version():
                 continue
@@ -228,8 +256,12 @@ class RouteServer:
                 writes = program.write({prefix: hops for prefix, hops in best.items() if hops})
             except (SystemRefused, OSError) as error:
                 self.log.error("programming", instance=name, text=str(error))
+                self._later(RETRY_S)
                 continue
-            self._written[name] = rib.version()
+            if program.unresolved:
+                self._later(RETRY_S)
+            else:
+                self._written[name] = rib.version()
             self.log.debug("programming", instance=name, writes=writes, unresolved=program.unresolved)
 
 

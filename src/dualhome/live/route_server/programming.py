@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Final, Protocol
+from zlib import crc32
 
 from dualhome.errors import SystemRefused
 from dualhome.fabric.difference import moves
 from dualhome.live.route_server.config import Kernel
 from dualhome.net import Address, Prefix
 
-FIRST: Final = 0x44480000
-"""Of our nexthop objects and groups, so that they stay apart from others'."""
+FIRST: Final = 0x40000000
+BLOCKS: Final = 2048
+BLOCK: Final = 1 << 19
+"""Numbers of our nexthop objects and groups: each table and metric has a block of its own, the same after a restart, so that what a killed daemon
+left behind is known."""
 OURS: Final = 84
 """The number of the protocol that marks our routes, as `_core.ROUTE_PROTOCOL`."""
 
@@ -27,6 +32,10 @@ class Routing(Protocol):
 
     def route_dump(self, table: int = 254) -> Rows:
         """All routes of a table: family, destination, length, protocol, metric, ways."""
+        ...
+
+    def nexthop_dump(self) -> Sequence[tuple[int, str | None, str | None, Sequence[tuple[int, int]], int]]:
+        """All nexthop objects: number, router, device, members, protocol."""
         ...
 
     def nexthops(
@@ -55,14 +64,41 @@ class Programming:
     _objects: dict[Way, int] = field(default_factory=dict)
     _groups: dict[int, Ways] = field(default_factory=dict)
     _routes: dict[Prefix, int] = field(default_factory=dict)
-    _numbers: count[int] = field(default_factory=lambda: count(FIRST))
+    _numbers: count[int] = field(default_factory=count)
+
+    def __post_init__(self) -> None:
+        self._numbers = count(self._first)
+
+    @property
+    def _first(self) -> int:
+        return FIRST + crc32(f"{self.where.table}/{self.where.metric}".encode()) % BLOCKS * BLOCK
+
+    def sweep(self) -> None:
+        """Take away what is ours in the kernel, whoever wrote it: a daemon that was killed, or we before something went wrong.
+
+        Raises:
+            SystemRefused: the kernel refuses it.
+        """
+        rows = self.kernel.route_dump(self.where.table)
+        left = [(row[1], row[2]) for row in rows if row[3] == OURS and row[4] == self.where.metric]
+        self._check(self.kernel.routes(drop=left, table=self.where.table, metric=self.where.metric), gone=True)
+        mine = [row for row in self.kernel.nexthop_dump() if row[4] == OURS and self._first <= row[0] < self._first + BLOCK]
+        self._check(self.kernel.nexthops(drop=[row[0] for row in sorted(mine, key=lambda row: not row[3])]), gone=True)
+        self._objects, self._groups, self._routes = {}, {}, {}
 
     def write(self, best: Mapping[Prefix, tuple[str, ...]]) -> int:
-        """Bring the table to these next hops by prefix; how many elements were written.
+        """Bring the table to these next hops by prefix; how many elements were written. What was refused once is tried on a clean table.
 
         Raises:
             SystemRefused: the kernel refuses one.
         """
+        try:
+            return self._write(best)
+        except SystemRefused:
+            self.sweep()
+            return self._write(best)
+
+    def _write(self, best: Mapping[Prefix, tuple[str, ...]]) -> int:
         resolver = _Resolver(self.kernel.route_dump(254))
         shared: dict[tuple[str, ...], Ways] = {}
         goal: dict[Prefix, Ways] = {}
@@ -78,8 +114,8 @@ class Programming:
         self._put_groups(todo.rewritten)
         self._put_routes(todo.followed)
         gone = [_key(prefix) for prefix in todo.dropped_routes]
-        self._check(self.kernel.routes(drop=gone, table=self.where.table, metric=self.where.metric))
-        self._check(self.kernel.nexthops(drop=list(todo.dropped_groups)))
+        self._check(self.kernel.routes(drop=gone, table=self.where.table, metric=self.where.metric), gone=True)
+        self._check(self.kernel.nexthops(drop=list(todo.dropped_groups)), gone=True)
         for prefix in todo.dropped_routes:
             del self._routes[prefix]
         for number in todo.dropped_groups:
@@ -107,7 +143,9 @@ class Programming:
         self._check(self.kernel.routes(put=put, table=self.where.table, metric=self.where.metric))
         self._routes.update(routes)
 
-    def _check(self, refused: Sequence[tuple[int, int, str]]) -> None:
+    def _check(self, refused: Sequence[tuple[int, int, str]], *, gone: bool = False) -> None:
+        if gone:  # what the kernel dropped by itself, with a device
+            refused = [each for each in refused if each[1] not in (errno.ENOENT, errno.ESRCH)]
         if refused:
             raise SystemRefused(f"the kernel refused {len(refused)} elements of table {self.where.table}: {refused[0][2]}")
 
