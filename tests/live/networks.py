@@ -86,12 +86,16 @@ def _outside(net: Text, chance: random.Random, hubs: list[str]) -> None:
         if kind == "er":
             gateways[f"{hub}-er"] = {"type": "ExpressRoute", "virtual_network": hub}
             circuits[f"circuit{i}"] = {"gateways": [f"{hub}-er"], "provider_edge": [name]}
+            routers[name]["export"] = {
+                f"circuit{i}": "only-our-own"
+            }  # else both edge routers may prefer the other's route, by way of this one
         else:
             gateways[f"{hub}-vpn"] = {"type": "Vpn", "virtual_network": hub, "active_active": chance.random() < 0.7}
             tunnels.append({"gateway": f"{hub}-vpn", "to": name})
     links = [list(routers)] if len(routers) == 2 and chance.random() < 0.7 else []
     sections = {"virtual_network_gateways": gateways, "expressroute_circuits": circuits, "vpn_connections": tunnels}
-    net.update({**sections, "on_premises": routers, "links": links})
+    only = [{"match": {"learned_from": ["self"]}}, {"actions": {"prefix": "drop"}}]
+    net.update({**sections, "on_premises": routers, "links": links, "route_maps": {"only-our-own": only} if circuits else {}})
 
 
 def _user_routes(net: Text, chance: random.Random) -> Iterator[Text]:
