@@ -18,6 +18,7 @@ from dualhome.engine.force import InForce
 from dualhome.engine.outside import Outside
 from dualhome.engine.programs import LocRibs, Programs
 from dualhome.engine.speaks import MakeSpeaker, Speaks
+from dualhome.engine.translate import effect_of, session_event
 from dualhome.engine.views import RouteView, SessionView, route_view, session_view
 from dualhome.errors import RequestError
 from dualhome.forwarding.trace import paths
@@ -88,16 +89,8 @@ class Engine:
         self.now = now
         effects: list[Effect] = []
         match event:
-            case events.TransportUp(speaker=name, peer=peer, transport=transport):
-                self._session(name, peer, session_events.Connected(transport), effects)
-            case events.TransportFailed(speaker=name, peer=peer):
-                self._session(name, peer, session_events.ConnectFailed(), effects)
-            case events.Accepted(speaker=name, peer=peer, transport=transport):
-                self._session(name, peer, session_events.Accepted(transport), effects)
-            case events.Bytes(speaker=name, peer=peer, transport=transport, data=data):
-                self._session(name, peer, session_events.Received(transport, data), effects)
-            case events.TransportClosed(speaker=name, peer=peer, transport=transport):
-                self._session(name, peer, session_events.Closed(transport), effects)
+            case events.Bytes() | events.TransportUp() | events.TransportFailed() | events.Accepted() | events.TransportClosed():
+                self._session(event, effects)
             case events.Fail(target=target):
                 self._fail(target, effects)
             case events.Restore(target=mended):
@@ -159,26 +152,20 @@ class Engine:
 
     # --- speakers -----------------------------------------------------------------------------------------------------
 
-    def _session(self, name: str, peer: str, event: session_events.Event, effects: list[Effect]) -> None:
+    def _session(self, event: events.OfTransport, effects: list[Effect]) -> None:
         """An event of a transport; one of a speaker that is dead or gone comes too late."""
+        name = event.speaker
         if name in self.speakers and name not in self._dead:
-            self._take(name, self.speakers[name].handle(peer, event, self.now, defer=True), effects)
+            self._take(name, self.speakers[name].handle(event.peer, session_event(event), self.now, defer=True), effects)
             self._touched[name] = None
 
     def _take(self, name: str, done: Sequence[actions.SpeakerAction], effects: list[Effect]) -> None:
         """A speaker's actions become the network's effects; what else may have changed of it is noted."""
         for action in done:
-            match action:
-                case actions.Connect(peer=peer):
-                    effects.append(events.Open(name, peer))
-                case actions.Send(peer=peer, transport=transport, data=data):
-                    effects.append(events.Send(name, peer, transport, data))
-                case actions.Close(peer=peer, transport=transport):
-                    effects.append(events.Close(name, peer, transport))
-                case actions.Journal(peer=peer, kind=kind, text=text):
-                    self._note(name, peer, kind, text)
-                case _:
-                    assert_never(action)
+            if isinstance(action, actions.Journal):
+                self._note(name, action.peer, action.kind, action.text)
+            else:
+                effects.append(effect_of(name, action))
         speaker = self.speakers[name]
         deadline = None if name in self._dead else speaker.deadline()
         if deadline is None:

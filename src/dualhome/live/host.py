@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final, assert_never
+from typing import Final
 
-from dualhome.bgp import events as session_events
 from dualhome.bgp import speaker as actions
 from dualhome.bgp.config import SpeakerConfig
 from dualhome.bgp.speaker import Journal, Speaker
 from dualhome.engine import events
+from dualhome.engine.translate import effect_of, session_event
 from dualhome.live.transports import EndpointOf, Transports, Who
 from dualhome.units import Instant, as_seconds
 
@@ -94,21 +94,7 @@ class SpeakerHost:
         speaker = self.speakers.get(event.speaker)
         if speaker is None:
             return
-        happened: session_events.Event
-        match event:
-            case events.Bytes(transport=number, data=data):
-                happened = session_events.Received(number, data)
-            case events.TransportUp(transport=number):
-                happened = session_events.Connected(number)
-            case events.TransportFailed():
-                happened = session_events.ConnectFailed()
-            case events.Accepted(transport=number):
-                happened = session_events.Accepted(number)
-            case events.TransportClosed(transport=number):
-                happened = session_events.Closed(number)
-            case _:
-                assert_never(event)
-        self._take(event.speaker, speaker.handle(event.peer, happened, self.now, defer=True))
+        self._take(event.speaker, speaker.handle(event.peer, session_event(event), self.now, defer=True))
 
     def _drained(self, speaker: str, _: str) -> None:
         self._touch(speaker)
@@ -132,17 +118,10 @@ class SpeakerHost:
 
     def _perform(self, name: str, done: Sequence[actions.SpeakerAction]) -> None:
         for action in done:
-            match action:
-                case actions.Send(peer=peer, transport=transport, data=data):
-                    self.transports.perform(events.Send(name, peer, transport, data))
-                case actions.Connect(peer=peer):
-                    self.transports.perform(events.Open(name, peer))
-                case actions.Close(peer=peer, transport=transport):
-                    self.transports.perform(events.Close(name, peer, transport))
-                case actions.Journal():
-                    self._journal(name, action)
-                case _:
-                    assert_never(action)
+            if isinstance(action, Journal):
+                self._journal(name, action)
+            else:
+                self.transports.perform(effect_of(name, action))
 
     def _arm(self) -> None:
         """One timer, for the earliest deadline of all speakers."""

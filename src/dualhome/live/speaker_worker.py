@@ -7,14 +7,14 @@ import logging
 import socket
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final, assert_never
+from typing import Any, Final
 
 from dualhome._core import Namespace
-from dualhome.bgp import events as session_events
 from dualhome.bgp import speaker as actions
 from dualhome.bgp.config import SpeakerConfig
 from dualhome.bgp.speaker import Speaker
 from dualhome.engine import events
+from dualhome.engine.translate import effect_of, session_event
 from dualhome.errors import SystemRefused
 from dualhome.live.channel import Channel
 from dualhome.live.clock import Clock
@@ -118,17 +118,8 @@ class Worker:
         writable = self._answers.take()
         self._entries.append(replace(entry, writable=writable) if writable else entry)
         for action in done:
-            match action:
-                case actions.Send(peer=peer, transport=number, data=data):
-                    self._transports.perform(events.Send(self._name, peer, number, data))
-                case actions.Connect(peer=peer):
-                    self._transports.perform(events.Open(self._name, peer))
-                case actions.Close(peer=peer, transport=number):
-                    self._transports.perform(events.Close(self._name, peer, number))
-                case actions.Journal():
-                    pass  # the double says it
-                case _:
-                    assert_never(action)
+            if not isinstance(action, actions.Journal):  # its lines are said by the double
+                self._transports.perform(effect_of(self._name, action))
         self._soon()
 
     def _deliver(self, event: events.OfTransport) -> None:
@@ -142,21 +133,7 @@ class Worker:
             self._handle(event)
 
     def _handle(self, event: events.OfTransport) -> None:
-        happened: session_events.Event
-        match event:
-            case events.Bytes(transport=number, data=data):
-                happened = session_events.Received(number, data)
-            case events.TransportUp(transport=number):
-                happened = session_events.Connected(number)
-            case events.TransportFailed():
-                happened = session_events.ConnectFailed()
-            case events.Accepted(transport=number):
-                happened = session_events.Accepted(number)
-            case events.TransportClosed(transport=number):
-                happened = session_events.Closed(number)
-            case _:
-                assert_never(event)
-        self._input(Entry("handle", self._clock.now(), peer=event.peer, event=happened))
+        self._input(Entry("handle", self._clock.now(), peer=event.peer, event=session_event(event)))
         self._touch()
 
     def _touch(self) -> None:
