@@ -18,30 +18,15 @@ It does nothing else, so that it is never late: asyncio's timers in a loop that 
 from __future__ import annotations
 
 import argparse
-import gc
-import os
 import signal
-from contextlib import suppress
 from typing import Final
 
 from dualhome.fabric.kernel import Kernel
 from dualhome.live.bfd_switch import BackendGroups, GroupSwitch, NoSwitch, Switch
 from dualhome.live.bfd_worker import Worker
+from dualhome.live.urgent import prefer
 
 PRIORITY: Final = 10
-NICE: Final = -10
-
-
-def prefer() -> None:
-    """Run before others: real time where the machine allows it, else a better nice value; and never stop to collect garbage."""
-    try:
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(PRIORITY))
-    except OSError:
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, 0, NICE)
-    gc.collect()
-    gc.freeze()
-    gc.disable()
 
 
 def main() -> None:
@@ -52,7 +37,7 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, lambda *_: worker.end())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: the parent ends us
-    prefer()
+    prefer(PRIORITY)
     worker.run()
 
 

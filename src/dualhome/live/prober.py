@@ -17,7 +17,6 @@ was due, packet for packet, so lateness is never taken for a gap.
 
 from __future__ import annotations
 
-import gc
 import os
 import resource
 import select
@@ -36,9 +35,9 @@ from dualhome.live.probe_sockets import MAGIC, PAYLOAD, PORT, SOURCE_PORT, bound
 from dualhome.live.probe_trace import LOOK_MS, Tracer
 from dualhome.live.probe_words import Add, Command, End, Mark, Read, Remove, Trace, answer, parse
 from dualhome.live.streams import Reading, Stream
+from dualhome.live.urgent import prefer
 
 PRIORITY: Final = 5  # below BFD's
-NICE: Final = -10
 STREAMS: Final = 256
 TOTAL_RATE: Final = 20_000  # packets a second, of all streams
 BURST: Final = 64  # packets of a stream that are sent before we look again for what arrived
@@ -247,19 +246,11 @@ def _refusals(end: End) -> Iterator[None]:
         raise SystemRefused(f"no probes at {end.address} in {end.namespace or 'this namespace'}: {error}") from error
 
 
-def prefer() -> None:
-    """Run before others: real time where the machine allows it, else a better nice value; and never stop to collect garbage."""
-    try:
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(PRIORITY))
-    except OSError:
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, 0, NICE)
-    with suppress(OSError, ValueError):  # many flows are many sockets
+def _allow_sockets() -> None:
+    """Many flows are many sockets."""
+    with suppress(OSError, ValueError):
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    gc.collect()
-    gc.freeze()
-    gc.disable()
 
 
 def main() -> None:
@@ -267,7 +258,8 @@ def main() -> None:
     worker = Worker(0, 1)
     signal.signal(signal.SIGTERM, lambda *_: worker.end())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: the parent ends us
-    prefer()
+    _allow_sockets()
+    prefer(PRIORITY)
     worker.run()
 
 

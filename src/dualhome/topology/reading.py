@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path as FilePath
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -97,6 +98,17 @@ class _StopError(Exception):
     def __init__(self, line: int, column: int, message: str, hint: str = "") -> None:
         self.line, self.column, self.message, self.hint = line, column, message, hint
         super().__init__(message)
+
+
+def read_file(path: FilePath) -> str:
+    """A file's text. TopologyError where it can't be read, is too large or not UTF-8; no more of it is read than may be there."""
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        fault = Fault(file=str(path), line=0, column=0, message=f"cannot be read: {(error.strerror or 'no such file').lower()}")
+        raise TopologyError([fault]) from error
+    return decode(raw, str(path))
 
 
 def decode(raw: bytes, file: str) -> str:

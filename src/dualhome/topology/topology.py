@@ -8,13 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from dualhome.errors import Fault, TopologyError
+from dualhome.errors import TopologyError
 from dualhome.model import Network
 from dualhome.topology import change, rules_addressing, rules_routing
 from dualhome.topology.build import attempt
 from dualhome.topology.form import UNKNOWN_KEY, Use, inspect
 from dualhome.topology.names import Names
-from dualhome.topology.reading import MAX_BYTES, Locator, decode, read
+from dualhome.topology.reading import Locator, read, read_file
 from dualhome.topology.reading import Path as Where
 from dualhome.topology.site import Site
 from dualhome.topology.words import PAIRS, Wrong, ends, faults, nearest, owner
@@ -59,13 +59,7 @@ class Topology:
 
 def load(path: Path) -> Topology:
     """The file's topology. TopologyError with every fault of it, or that it cannot be read."""
-    try:
-        with path.open("rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        fault = Fault(file=str(path), line=0, column=0, message=f"cannot be read: {(error.strerror or 'no such file').lower()}")
-        raise TopologyError([fault]) from error
-    return parse(decode(raw, str(path)), str(path))
+    return parse(read_file(path), str(path))
 
 
 def parse(text: str, file: str = "topology.yaml") -> Topology:

@@ -13,7 +13,7 @@ from dualhome.model import AZURE_ASN, Rule
 from dualhome.net import Address, Prefix
 from dualhome.topology.build_routers import rules
 from dualhome.topology.form import Use, inspect
-from dualhome.topology.reading import MAX_BYTES, Locator, decode, read
+from dualhome.topology.reading import Locator, read, read_file
 from dualhome.topology.words import Wrong, nearest
 
 Data = Mapping[str, Any]
@@ -87,13 +87,7 @@ class Config:
 
 def load(path: Path) -> Config:
     """The file's configuration. TopologyError with every fault of it, or that it cannot be read."""
-    try:
-        with path.open("rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        fault = Fault(file=str(path), line=0, column=0, message=f"cannot be read: {(error.strerror or 'no such file').lower()}")
-        raise TopologyError([fault]) from error
-    return parse(decode(raw, str(path)), str(path))
+    return parse(read_file(path), str(path))
 
 
 def parse(text: str, file: str = "route-server.yaml") -> Config:
