@@ -7,8 +7,6 @@ transports go into the engine, its effects onto sockets; what the engine then kn
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,33 +15,26 @@ from dualhome.bgp.speaker import Speaker
 from dualhome.engine import Engine, events
 from dualhome.engine.views import SessionView
 from dualhome.errors import NotSettled
-from dualhome.fabric.backend import Batch, Installed
-from dualhome.fabric.desired import desired
-from dualhome.fabric.difference import difference
 from dualhome.fabric.kernel import Kernel
 from dualhome.fabric.numbers import Numbers
-from dualhome.fabric.state import Reason, State
 from dualhome.live.bfd import Bfd, wanted_sessions
 from dualhome.live.clock import Clock
+from dualhome.live.data_plane import DataPlane
 from dualhome.live.endpoints import Side, listeners, sides
 from dualhome.live.foreign import Foreign
 from dualhome.live.isolation import Isolation
-from dualhome.live.kernel_routes import Routes, beside_program, wanted_routes
-from dualhome.live.layout import Layout, Node, lay_out
+from dualhome.live.layout import Layout, lay_out
 from dualhome.live.nodes import Nodes, Progress
 from dualhome.live.place import Place
 from dualhome.live.plugs import plugs
-from dualhome.live.ports import ports_of
 from dualhome.live.probes import FLOWS, Probes
-from dualhome.live.reroute import Lost, failing_ports, instead, lost_peers, without
 from dualhome.live.sockets import Endpoint
 from dualhome.live.transports import Transports
 from dualhome.live.tunnels import Tunnels
-from dualhome.net import Address, Prefix
+from dualhome.net import Address
 from dualhome.plan import Plan
 from dualhome.units import Instant, as_seconds
 
-LOG: Final = logging.getLogger("dualhome.live")
 JOURNAL: Final = 20  # lines of it that a status shows
 GOODBYE_S: Final = 2.0
 PROGRAM_S: Final = 0.001
@@ -82,23 +73,15 @@ class LiveNetwork:
         self._isolation = Isolation(place, self.clock, self._give, self._loop) if options.isolate else None
         make = self._isolation.make if self._isolation else Speaker
         self.engine = self.foreign.engine = Engine(plan, options.seed, self.foreign, make)
-        self.installed = Installed()
-        self._wanted: State | None = None
-        self._held = State()
-        self.fabric: Kernel
+        self._plane: DataPlane
         shared = Transports(self._give, self._endpoint, self._who, lambda name, _: self._give(events.Ready(name)))
         self._transports: Transports | Isolation = self._isolation or shared
         self.foreign.writable_by(self._transports.writable)
         self._sides: dict[tuple[str, str], Side] = {}
-        self._routes: dict[str, Routes] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._turn = self._closing = False
-        self._programmed = -1
         self._programming: asyncio.TimerHandle | None = None
-        self._read = 0  # of the journal
-        self._lost: Lost = {}
         self._listening: dict[str, set[tuple[Address, str | None]]] = {}
-        self.after_programming: list[Callable[[], None]] = [self.foreign.stir]
 
     @property
     def now(self) -> Instant:
@@ -114,16 +97,14 @@ class LiveNetwork:
             SystemRefused: the machine doesn't let us; what was made is removed by `Place.clear`.
         """
         self.nodes.begin()
-        self.fabric = Kernel.create(self.nodes.fabric, str(self.place.pins))
+        fabric = Kernel.create(self.nodes.fabric, str(self.place.pins))
+        self._plane = DataPlane(self.engine, self.nodes, self.numbers, self.tunnels, fabric)
         self._enter(self.engine.plan, progress)
 
     def _enter(self, plan: Plan, progress: Progress) -> None:
-        self.fabric.attach(self.nodes.enter(self.layout, progress))
-        for name, node in self.layout.nodes.items():
-            if name not in self._routes and not node.external:
-                mine = self._routes[name] = Routes(name, self.nodes.handle(name), beside=node.role == "internet")
-                mine.foreign = self.engine.foreign(name)
+        fresh = self.nodes.enter(self.layout, progress)
         self._sides = sides(plan, self.layout)
+        self._plane.enter(self.layout, fresh, self._sides)
         if self._isolation:
             self._isolation.know(
                 self._sides,
@@ -133,7 +114,6 @@ class LiveNetwork:
                     if name in self.layout.nodes and not self.engine.foreign(name)
                 },
             )
-        self._ports = ports_of(self.layout, self.numbers)
 
     def start(self, progress: Progress) -> None:
         """Programs of NVAs start, and all speakers."""
@@ -180,7 +160,7 @@ class LiveNetwork:
         self._give(event)
         self.foreign.follow(self.engine)  # before its ports are dead: its kernel still closes what it had open, as after any crash
         self.probes.mark()
-        self._write(self.tunnels.through(failing_ports(self.engine, self.installed, self._ports)))
+        self._plane.fail()
 
     def change(self, plan: Plan) -> None:
         """The network is another from now on: what is new is made first, what is gone goes last."""
@@ -204,11 +184,10 @@ class LiveNetwork:
             self._perform([events.Vanish(name)])
             self._transports.deafen(name)
             self._listening.pop(name, None)
-            self._routes.pop(name, None)
+            self._plane.leave(name)
             self.foreign.forget(name)
         for name, device in lost:
-            if name in self._routes:
-                self._routes[name].forget_device(device)
+            self._plane.lose(name, device)
             known = self._listening.get(name, set())
             known -= {each for each in known if each[1] == device}  # a device of that name that comes later is another one
 
@@ -219,15 +198,8 @@ class LiveNetwork:
 
     def _give(self, event: events.Event) -> None:
         self._perform(self.engine.handle(event, self.now))
-        self._see_losses()
+        self._plane.see()
         self._soon()
-
-    def _see_losses(self) -> None:
-        """What route servers lost goes out of groups before anything is decided."""
-        entries, self._read = self.engine.journal[self._read :], len(self.engine.journal)
-        if entries and (lost := lost_peers(self.engine, entries)):
-            self._lost |= lost
-            self._write(without(self.engine, self.installed, self._ports, lost))
 
     def _soon(self) -> None:
         """All events of this turn of the loop are one instant."""
@@ -238,9 +210,7 @@ class LiveNetwork:
     def _end_turn(self) -> None:
         self._turn = False
         self._perform(self.engine.flush(self.now))
-        if self._lost:
-            self._write(instead(self.engine, self.installed, self._ports, self._lost))
-            self._lost = {}
+        self._plane.decided()
         if self._programming is None:  # a moment later: what has arrived meanwhile goes first
             self._programming = self._loop.call_later(PROGRAM_S, self._program_now)
         self._arm()
@@ -260,7 +230,7 @@ class LiveNetwork:
     def _tick(self) -> None:
         self._timer = None
         self._perform(self.engine.tick(self.now))
-        self._see_losses()
+        self._plane.see()
         self._end_turn()
 
     def _perform(self, effects: list[events.Effect]) -> None:
@@ -271,52 +241,24 @@ class LiveNetwork:
 
     def program(self) -> None:
         """Write into fabric and kernels what the engine knows by now; nothing where nothing changed."""
-        version = self.engine.version()
-        if version == self._programmed:
-            return
-        self._programmed = version
-        engine = self.engine
-        wanted = desired(engine, engine.plan, self.numbers, self._ports, engine.fails, engine.fails_between, self._wanted)
-        self._wanted = wanted
-        wanted = self._held = self.tunnels.follow(wanted)
-        batches = difference(self.installed, wanted)
-        self.fabric.apply(batches)
-        self.installed.take(batches, wanted)
-        self.tunnels.join()
-        self._follow_bfd()
-        for name, node in self.layout.nodes.items():
-            if name in self._routes:
-                self._routes[name].write(self._kernel_routes(node))
-        for call in self.after_programming:
-            call()
-
-    def _kernel_routes(self, node: Node) -> Mapping[Prefix, tuple[str, ...]]:
-        if not self.engine.foreign(node.name):
-            return wanted_routes(self.engine, node)
-        ways = [(each.remote, each.device) for (speaker, _), each in self._sides.items() if speaker == node.name and each.device]
-        return beside_program(self.engine, node, ways)
+        if self._plane.behind:
+            self._plane.program()
+            self._follow_bfd()
+            self.foreign.stir()
 
     def audit(self) -> list[str]:
-        """Where fabric and kernels are otherwise than they should be, in words; empty where they aren't. Reads all that they hold."""
-        found = [
-            f"the fabric: {len(batch.put)} {batch.what} to write, {len(batch.drop)} to remove"
-            for batch in difference(self.fabric.read(), self._held)
-        ]
-        nodes = self.layout.nodes
-        return found + [line for name, routes in self._routes.items() for line in routes.audit(self._kernel_routes(nodes[name]))]
-
-    def _write(self, batch: Batch | None) -> None:
-        """At once, and remembered."""
-        if batch is not None:
-            self.fabric.apply([batch])
-            self.installed.take([batch])
+        """Where fabric and kernels are otherwise than they should be, in words."""
+        return self._plane.audit()
 
     def _follow_bfd(self) -> None:
         """Sessions of crashed nodes are gone without a word; groups are by now as they shall be."""
         engine = self.engine
-        numbers = {name: port.number for name, port in self._ports.nics.items()}
-        lives = lambda name: not engine.foreign(name) and "crash" not in engine.fails(name)  # noqa: E731
-        self.bfd.follow(wanted_sessions(engine.plan, self.layout, self._sides, numbers, self.place, lives))
+
+        def runs(name: str) -> bool:
+            return not engine.foreign(name) and "crash" not in engine.fails(name)
+
+        numbers = {name: port.number for name, port in self._plane.ports.nics.items()}
+        self.bfd.follow(wanted_sessions(engine.plan, self.layout, self._sides, numbers, self.place, runs))
 
     # --- transports ---------------------------------------------------------------------------------------------------
 
@@ -346,18 +288,13 @@ class LiveNetwork:
     def status(self) -> dict[str, Any]:
         """What `dualhome status` shows."""
         views = self.engine.sessions()
-        counted: dict[Reason, int] = {}
-        for (_, reason), (packets, _) in self.fabric.counters().items():
-            counted[reason] = counted.get(reason, 0) + packets
         return {
             "up_s": as_seconds(self.now),
             "speed": self.options.speed,
             "nodes": len(self.layout.nodes),
-            "ports": len(self.installed.ports),
-            "routes": sum(len(each) for each in self.installed.routes.values()),
+            **self._plane.status(),
             "sessions": [view for view in views if view.speaker < view.peer or not self._both(view)],
             "both_sides": views,
-            "packets": {reason.name.lower().replace("_", "-"): count for reason, count in sorted(counted.items()) if count},
             "failed": [f"{each.name} ({each.how})" for each in self.engine.failed()],
             "processes": self._isolation.pids() if self._isolation else {},
             "ended": self.engine.ended(),
@@ -377,7 +314,7 @@ class LiveNetwork:
         """What may still change; None where nothing may."""
         if self._transports.in_flight(self.engine.carries) or self._turn:
             return "messages are on their way"
-        if self._programmed != self.engine.version():
+        if self._plane.behind:
             return "routes are being written"
         return self.engine.unsettled() or self.foreign.unsettled(self.engine)
 
