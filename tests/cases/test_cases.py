@@ -7,15 +7,10 @@ from pathlib import Path
 import pytest
 
 import dualhome
-from tests.consoles import ROOT
-
-SHARED = ROOT.parent / "shared" / "cases"
-EXAMPLES = sorted((ROOT / "examples").glob("*/topology.yaml"))
-CASES = sorted(SHARED.glob("*.yaml"))
-OURS = sorted(Path(__file__).parent.glob("*.yaml"))
+from tests.files import ALL, SHARED
 
 
-@pytest.mark.parametrize("file", [*EXAMPLES, *OURS, *CASES], ids=lambda p: p.parent.name if p.stem == "topology" else p.stem)
+@pytest.mark.parametrize("file", ALL, ids=lambda p: p.parent.name if p.stem == "topology" else p.stem)
 def test_everything_that_a_scenario_expects_holds(file: Path) -> None:
     results = dualhome.load(file).test()
     assert results, f"{file} expects nothing"
@@ -23,6 +18,6 @@ def test_everything_that_a_scenario_expects_holds(file: Path) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.skipif(not CASES, reason="the shared cases are not beside the project")
+@pytest.mark.skipif(not SHARED, reason="the shared cases are not beside the project")
 def test_the_shared_cases_are_there() -> None:
-    assert len(CASES) > 20
+    assert len(SHARED) > 20

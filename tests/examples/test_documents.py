@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.consoles import ROOT, Command, commands, documents, run
+from tests.files import EXAMPLES
 
 SHOWN = [command for document in documents() for command in commands(document)]
-EXAMPLES = sorted((ROOT / "examples").glob("*/topology.yaml"))
 
 
 @pytest.mark.parametrize("shown", SHOWN, ids=lambda c: f"{c.document.relative_to(ROOT)}:{c.line}")

@@ -27,11 +27,6 @@ from dualhome.net import Address
 from dualhome.plan import Plan
 
 ROOT = Path(__file__).parents[2]
-FILES = [
-    *sorted((ROOT / "examples").glob("*/topology.yaml")),
-    *sorted((ROOT / "tests" / "cases").glob("*.yaml")),
-    *sorted((ROOT.parent / "shared" / "cases").glob("*.yaml")),
-]
 REASONS = {
     "no-route": Reason.NO_ROUTE,
     "ip-forwarding": Reason.IP_FORWARDING,

@@ -20,7 +20,8 @@ from dualhome.model import base_name
 from dualhome.plan import Carrier, make_plan
 from dualhome.sim.simulation import Simulation
 from dualhome.topology import load
-from tests.fabric.networks import FILES, ROOT, Held, agree, ports_of
+from tests.fabric.networks import ROOT, Held, agree, ports_of
+from tests.files import ALL as FILES
 from tests.forwarding.fake import FakeWorld, network, programs, vm, vnet
 from tests.forwarding.test_properties import worlds
 

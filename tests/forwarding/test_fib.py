@@ -19,7 +19,7 @@ from dualhome.forwarding.trace import STEP_FROM
 from dualhome.forwarding.world import RibHop, World
 from dualhome.model import Network, StaticRoute, base_name
 from dualhome.net import WIDTH, Address, Prefix
-from tests.consoles import ROOT
+from tests.files import ALL as FILES
 from tests.forwarding.fake import (
     A,
     FakeWorld,
@@ -39,9 +39,6 @@ from tests.forwarding.fake import (
     vpn_gateway,
 )
 
-FILES = sorted(
-    [*ROOT.glob("examples/*/topology.yaml"), *ROOT.glob("tests/cases/*.yaml"), *(ROOT.parent / "shared" / "cases").glob("*.yaml")]
-)
 BROKEN = 3  # failures that each network is put through
 SOURCE = A("203.0.113.77")
 

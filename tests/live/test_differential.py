@@ -29,11 +29,10 @@ from dualhome.live.layout import lay_out
 from dualhome.live.nodes import port_name
 from dualhome.live.place import FABRIC, Place
 from dualhome.live.ports import ports_of
-from tests.consoles import ROOT
+from tests.files import EXAMPLES
 from tests.live import networks
 from tests.reference.test_fixed_point import random_network
 
-EXAMPLES = sorted((ROOT / "examples").glob("*/topology.yaml"))
 RESTLESS = {12, 21, 24, 27, 29}  # networks in dispute, which never come to rest (RFC 3345)
 TWO_ANSWERS = {
     5,

@@ -10,14 +10,13 @@ import pytest
 import dualhome
 from dualhome.app import UpOptions
 from dualhome.live import machine
-from tests.consoles import ROOT
+from tests.files import EXAMPLES, OURS, SHARED
 
 pytestmark = pytest.mark.live
 
 SPEED = 20.0
-OURS = [*sorted((ROOT / "examples").glob("*/topology.yaml")), *sorted((ROOT / "tests" / "cases").glob("*.yaml"))]
 SOME = ("microhack-s2-s3-b2b-vpn-spoke", "docs-split-route-server", "ipspace-two-nva-ecmp", "opnsense-er-default")
-SHARED = [file for name in SOME if (file := ROOT.parent / "shared" / "cases" / f"{name}.yaml").exists()]
+FILES = [*EXAMPLES, *OURS, *(file for file in SHARED if file.stem in SOME)]
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +25,7 @@ def machine_can() -> None:
         pytest.skip(reason)
 
 
-@pytest.mark.parametrize("file", [*OURS, *SHARED], ids=lambda p: p.parent.name if p.stem == "topology" else p.stem)
+@pytest.mark.parametrize("file", FILES, ids=lambda p: p.parent.name if p.stem == "topology" else p.stem)
 def test_everything_that_a_scenario_expects_holds_live(file: Path) -> None:
     results = dualhome.load(file).test_live(name=f"scenario-{os.getpid()}", options=UpOptions(speed=SPEED, tunnels="plain"))
     assert results, f"{file} expects nothing"

@@ -18,10 +18,11 @@ from dualhome.plan import Plan, make_plan
 from dualhome.sim.simulation import Simulation
 from dualhome.topology import Topology
 from dualhome.topology.topology import load, parse
+from tests.files import EXAMPLES, SHARED
 from tests.reference.fixed_point import NoFixedPoint, Rib, solve
 
 ROOT = Path(__file__).parents[2]
-FILES = sorted([*ROOT.glob("examples/*/topology.yaml"), *(ROOT.parent / "shared" / "cases").glob("*.yaml")])
+FILES = [*EXAMPLES, *SHARED]
 SEEDS = range(40)
 
 # Disputes, where two neighbors each prefer the other's route: two stable solutions, and no rest while both speak at once (RFC 4264).

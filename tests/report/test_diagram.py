@@ -15,8 +15,8 @@ from dualhome.report.layout import Placed, Rect, place
 from dualhome.report.mermaid import mermaid
 from dualhome.report.scene import Area, Box, Card, Line, Scene, scene
 from dualhome.report.svg import svg
+from tests.files import EXAMPLES
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*/topology.yaml"))
 SVG = "{http://www.w3.org/2000/svg}"
 
 

@@ -8,6 +8,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from dualhome.live.endpoints import Side
@@ -43,18 +44,14 @@ class Bfd:
                 self._there[name] = fields
                 self._tell({"add": {"id": name, **fields}})
 
-    def forget(self, port: int) -> None:
-        """Groups with this port are as they shall be."""
-        if self._popen is not None:
-            self._tell({"forget": port})
-
     def close(self) -> None:
         """End the process."""
         if self._popen is not None:
             assert self._popen.stdin is not None, "it is a pipe"
             assert self._popen.stdout is not None, "it is a pipe"
             asyncio.get_running_loop().remove_reader(self._popen.stdout.fileno())
-            self._popen.stdin.close()
+            with suppress(BrokenPipeError):  # it has ended, with words unread
+                self._popen.stdin.close()
             try:
                 self._popen.wait(1)
             except subprocess.TimeoutExpired:

@@ -148,17 +148,11 @@ class Nodes:
         for node in fresh:
             self._finish(node)
         for name, node in layout.nodes.items():
-            if name in self._there and ruleset(node) != ruleset(self._there[name]):
+            before = self._there.get(name)
+            if before is not None and ruleset(node) != ruleset(before):
                 self._filter(node)
-        stay = {name: node for name, node in self._there.items() if name not in layout.nodes}
-        left = {
-            name: tuple(i for i in node.interfaces if i not in layout.nodes[name].interfaces)
-            for name, node in self._there.items()
-            if name not in stay
-        }
-        self._there = stay | {
-            name: replace(node, interfaces=(*node.interfaces, *left.get(name, ()))) for name, node in layout.nodes.items()
-        }
+            stale = tuple(each for each in before.interfaces if each not in node.interfaces) if before is not None else ()
+            self._there[name] = replace(node, interfaces=(*node.interfaces, *stale))
         return [self.number(node.name, interface) for node, interface in ends]
 
     def plugs(self) -> dict[tuple[str, str], tuple[str, bytes]]:
