@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dualhome.errors import TopologyError
-from dualhome.model import Network
+from dualhome.model import MetricAlert, Network, Quirks, SecurityRule
 from dualhome.net import Address, Prefix
 from dualhome.topology import parse
 
@@ -199,3 +199,53 @@ def test_every_fault_is_told_at_once() -> None:
         "address 10.3.2.9 lies out",
         "no NVA 'hub1-nav'",
     ]
+
+
+def test_what_came_after_the_first_form_of_the_file() -> None:
+    network = parse(
+        """\
+version: 1
+name: later
+behaves_like: aws
+quirks: {multipath_width: 4, forwarded_traffic_judged_by: sender}
+virtual_networks:
+  hub:
+    address_space: [10.1.0.0/16]
+    virtual_wan_hub: vwan
+    subnets: {RouteServerSubnet: 10.1.0.0/26, GatewaySubnet: {prefix: 10.1.1.0/27, service_endpoint_policy: storage}, nva: {prefix: 10.1.2.0/24, network_security_group: bgp}}
+  spoke: {address_space: [10.2.0.0/16]}
+peerings: [{between: [hub, spoke], hub->spoke: {remote_address_space: [10.3.0.0/16]}}]
+route_servers: {rs: {virtual_network: hub, peers: [nva]}}
+network_virtual_appliances: {nva: {subnet: hub/nva, asn: 65001, route_server_route: false}}
+virtual_network_gateways: {vpn: {type: Vpn, virtual_network: hub, sku: VpnGw2AZ, point_to_site: {address_pool: [172.20.0.0/24]}}}
+network_security_groups:
+  bgp:
+    rules:
+      - {priority: 200, direction: Outbound, access: Deny}
+      - {name: bgp, priority: 100, direction: Inbound, access: Allow, protocol: Tcp, source: [VirtualNetwork, 10.9.0.0/16], ports: [179, 8000-8080]}
+metric_alerts: [{on: rs, metric: BgpPeerStatus}]
+"""
+    ).network
+    assert network.quirks == Quirks(multipath_width=4, forwarded_traffic_judged_by="sender")
+    assert network.route_servers["rs"].behaves_like == "aws"
+    assert network.virtual_networks["hub"].virtual_wan_hub == "vwan"
+    assert network.subnet("hub/GatewaySubnet").service_endpoint_policy == "storage"
+    assert network.subnet("hub/nva").network_security_group == "bgp"
+    assert [(p.name, p.remote_address_space) for p in network.peerings] == [
+        ("hub->spoke", (Prefix.parse("10.3.0.0/16"),)),
+        ("spoke->hub", None),
+    ]
+    assert not network.nvas["nva"].route_server_route
+    assert (network.gateways["vpn"].sku, network.gateways["vpn"].point_to_site) == ("VpnGw2AZ", (Prefix.parse("172.20.0.0/24"),))
+    first, second = network.network_security_groups["bgp"].rules
+    assert first == SecurityRule(
+        name="bgp",
+        priority=100,
+        inbound=True,
+        allow=True,
+        protocol="Tcp",
+        source=("VirtualNetwork", Prefix.parse("10.9.0.0/16")),
+        ports=((179, 179), (8000, 8080)),
+    )
+    assert (second.inbound, second.allow, second.source) == (False, False, ())
+    assert network.metric_alerts == (MetricAlert(route_server="rs", metric="BgpPeerStatus"),)

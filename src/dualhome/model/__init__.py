@@ -10,4 +10,8 @@ server, gateway or circuit; `nva.nic`, a further NIC; a subnet is `vnet/subnet`.
 from __future__ import annotations
 
 from dualhome.model.network import *  # noqa: F403
-from dualhome.model.network import __all__ as __all__
+from dualhome.model.network import __all__ as _of_network
+from dualhome.model.quirks import Quirks
+from dualhome.model.security import NetworkSecurityGroup, SecurityRule
+
+__all__ = [*_of_network, "NetworkSecurityGroup", "Quirks", "SecurityRule"]

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from dualhome.model.quirks import Quirks
+from dualhome.model.security import NetworkSecurityGroup
 from dualhome.net import Address, Prefix
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "Link",
     "LoadBalancer",
     "Match",
+    "MetricAlert",
     "Network",
     "Nic",
     "Originated",
@@ -97,12 +100,14 @@ class Bfd:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subnet:
-    """A subnet; `route_table` is a name in `Network.route_tables`."""
+    """A subnet; `route_table` and `network_security_group` are names in the `Network`'s mappings of these."""
 
     virtual_network: str
     name: str
     prefix: Prefix
     route_table: str | None = None
+    network_security_group: str | None = None
+    service_endpoint_policy: str | None = None
 
     @property
     def key(self) -> str:
@@ -118,6 +123,7 @@ class VirtualNetwork:
     address_space: tuple[Prefix, ...]
     region: str | None = None
     summarized_gateway_prefixes: tuple[Prefix, ...] = ()
+    virtual_wan_hub: str | None = None
     subnets: Mapping[str, Subnet] = field(default_factory=dict)
 
 
@@ -131,6 +137,7 @@ class Peering:
     allow_forwarded_traffic: bool = False
     allow_gateway_transit: bool = False
     use_remote_gateways: bool = False
+    remote_address_space: tuple[Prefix, ...] | None = None  # what this side knows of the remote's ranges; None: in sync (R16)
 
     @property
     def name(self) -> str:
@@ -164,6 +171,7 @@ class RouteServer:
     name: str
     virtual_network: str
     addresses: tuple[Address, Address]
+    behaves_like: str = "azure"  # azure | aws | google | ideal
     branch_to_branch: bool = False
     routing_preference: RoutingPreference = RoutingPreference.EXPRESSROUTE
     peers: tuple[RouteServerPeer, ...] = ()
@@ -297,6 +305,7 @@ class Router:
     stateful: bool = False
     runtime: str = "builtin"
     configuration: str | None = None
+    route_server_route: bool = True  # a static route to the route servers' subnets by way of its subnet's gateway (R81)
 
     @property
     def virtual_network(self) -> str | None:
@@ -327,6 +336,9 @@ class VirtualNetworkGateway:
     asn: int = AZURE_ASN
     active_active: bool = False
     allow_remote_virtual_network_traffic: bool = False
+    sku: str | None = None
+    vpn_type: str = "RouteBased"  # | PolicyBased
+    point_to_site: tuple[Prefix, ...] = ()  # pools of clients' addresses
 
     @property
     def both_work(self) -> bool:
@@ -422,12 +434,21 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MetricAlert:
+    """A metric of a route server that somebody watches (section 10.4 of the rules)."""
+
+    route_server: str
+    metric: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
     """A whole network. Mappings are in the order of the file."""
 
     name: str
     description: str = ""
     flow_hash: str = "azure"  # azure: each direction of a flow on its own (R64); symmetric: both alike, beyond Azure
+    quirks: Quirks = field(default_factory=Quirks)
     virtual_networks: Mapping[str, VirtualNetwork]
     peerings: tuple[Peering, ...] = ()
     route_servers: Mapping[str, RouteServer] = field(default_factory=dict)
@@ -441,6 +462,8 @@ class Network:
     links: tuple[Link, ...] = ()
     route_tables: Mapping[str, RouteTable] = field(default_factory=dict)
     route_maps: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict)
+    network_security_groups: Mapping[str, NetworkSecurityGroup] = field(default_factory=dict)
+    metric_alerts: tuple[MetricAlert, ...] = ()
     intents: tuple[Intent, ...] = ()
     _by_ends: dict[str, dict[str, Peering]] = field(default_factory=dict, init=False, repr=False, compare=False)
     _hubs: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)

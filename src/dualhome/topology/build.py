@@ -15,14 +15,18 @@ from dualhome.model import (
     Intent,
     Link,
     LoadBalancer,
+    MetricAlert,
     Network,
+    NetworkSecurityGroup,
     Nic,
     Peering,
     Programming,
+    Quirks,
     RouteServer,
     RouteServerPeer,
     RouteTable,
     RoutingPreference,
+    SecurityRule,
     Subnet,
     UserRoute,
     VirtualMachine,
@@ -34,12 +38,13 @@ from dualhome.net import Address, Prefix
 from dualhome.topology import assign
 from dualhome.topology.build_routers import bfd, on_premises, prefixes, router_values, rules, timers
 from dualhome.topology.reading import Locator
-from dualhome.topology.site import Site
+from dualhome.topology.site import Direction, Site
 from dualhome.topology.words import (
     BALANCERS,
     CIRCUITS,
     CONNECTIONS,
     GATEWAYS,
+    GROUPS,
     LINKS,
     MACHINES,
     MAPS,
@@ -84,9 +89,10 @@ def attempt(data: Data) -> tuple[Network, list[Wrong]]:
         name=data["name"],
         description=data.get("description", ""),
         flow_hash=data.get("flow_hash", "azure"),
+        quirks=_quirks(data.get("quirks", {})),
         virtual_networks=each(VNETS, lambda name, x: _virtual_network(name, x, site)),
-        peerings=tuple(Peering(local=d.local, remote=d.remote, **d.flags) for d in site.directions),
-        route_servers=each(SERVERS, lambda name, x: _route_server(name, x, given.pairs[name])),
+        peerings=tuple(_peering(d) for d in site.directions),
+        route_servers=each(SERVERS, lambda name, x: _route_server(name, x, given.pairs[name], data.get("behaves_like", "azure"))),
         nvas=each(NVAS, lambda name, x: router_values(name, x, maps, nics=_nics(name, x, given.machines))),
         load_balancers=each(BALANCERS, lambda name, x: _load_balancer(name, x, given.machines[name])),
         virtual_machines=each(MACHINES, lambda name, x: VirtualMachine(name=name, nic=_nic(name, name, x, given.machines))),
@@ -96,6 +102,8 @@ def attempt(data: Data) -> tuple[Network, list[Wrong]]:
         on_premises=each(ROUTERS, lambda name, x: on_premises(name, x, maps, addresses[name])),
         links=tuple(_link(item) for item in items(data, LINKS)),
         route_maps=maps,
+        network_security_groups=each(GROUPS, _security_group),
+        metric_alerts=tuple(MetricAlert(route_server=item["on"], metric=item["metric"]) for item in items(data, "metric_alerts")),
         intents=tuple(Intent(data=item) for item in items(data, "intents")),
     )
     wrongs = [*given.wrongs, *_nowhere(network, data)]
@@ -108,22 +116,43 @@ def _virtual_network(name: str, x: Data, site: Site) -> VirtualNetwork:
     subnets = {}
     for subnet in x.get("subnets", {}):
         place = site.subnets[f"{name}/{subnet}"]
-        subnets[subnet] = Subnet(virtual_network=name, name=subnet, prefix=place.prefix, route_table=place.route_table)
+        more = x["subnets"][subnet] if isinstance(x["subnets"][subnet], Mapping) else {}
+        subnets[subnet] = Subnet(
+            virtual_network=name,
+            name=subnet,
+            prefix=place.prefix,
+            route_table=place.route_table,
+            network_security_group=more.get("network_security_group"),
+            service_endpoint_policy=more.get("service_endpoint_policy"),
+        )
     return VirtualNetwork(
         name=name,
         address_space=tuple(site.ranges[name]),
         region=x.get("region"),
         summarized_gateway_prefixes=prefixes(x, "summarized_gateway_prefixes"),
+        virtual_wan_hub=x.get("virtual_wan_hub"),
         subnets=subnets,
     )
 
 
-def _route_server(name: str, x: Data, addresses: tuple[Address, Address]) -> RouteServer:
+def _quirks(x: Data) -> Quirks:
+    values: dict[str, Any] = {name: int(value) if isinstance(value, float) else value for name, value in x.items()}
+    return Quirks(**values)
+
+
+def _peering(each: Direction) -> Peering:
+    flags: dict[str, Any] = dict(each.flags)
+    known = flags.pop("remote_address_space", None)
+    return Peering(local=each.local, remote=each.remote, remote_address_space=tuple(map(Prefix.parse, known)) if known else None, **flags)
+
+
+def _route_server(name: str, x: Data, addresses: tuple[Address, Address], behaves_like: str) -> RouteServer:
     maps = x.get("route_maps", {})
     return RouteServer(
         name=name,
         virtual_network=x["virtual_network"],
         addresses=addresses,
+        behaves_like=x.get("behaves_like", behaves_like),
         branch_to_branch=x.get("branch_to_branch", False),
         routing_preference=RoutingPreference(x.get("routing_preference", "ExpressRoute")),
         peers=tuple(_peer(peer) for peer in x.get("peers", [])),
@@ -179,6 +208,9 @@ def _gateway(name: str, x: Data, addresses: tuple[Address, Address]) -> VirtualN
         asn=int(x.get("asn", AZURE_ASN)),
         active_active=x.get("active_active", False),
         allow_remote_virtual_network_traffic=x.get("allow_remote_virtual_network_traffic", False),
+        sku=x.get("sku"),
+        vpn_type=x.get("vpn_type", "RouteBased"),
+        point_to_site=prefixes(x.get("point_to_site", {}), "address_pool"),
     )
 
 
@@ -222,6 +254,33 @@ def _link(x: list[str] | Data) -> Link:
     a, b = ends(x)
     more: Data = x if isinstance(x, Mapping) else {}
     return Link(between=(a, b), timers=timers(more["timers"]) if "timers" in more else None, bfd=bfd(more.get("bfd")))
+
+
+def _security_group(name: str, x: Data) -> NetworkSecurityGroup:
+    listed = [_security_rule(place, rule) for place, rule in enumerate(x["rules"], 1)]
+    return NetworkSecurityGroup(name=name, rules=tuple(sorted(listed, key=lambda rule: rule.priority)))
+
+
+def _security_rule(place: int, x: Data) -> SecurityRule:
+    return SecurityRule(
+        name=x.get("name", f"rule {place}"),
+        priority=int(x["priority"]),
+        inbound=x["direction"] == "Inbound",
+        allow=x["access"] == "Allow",
+        protocol=x.get("protocol", "*"),
+        source=tuple(_security_end(end) for end in items(x, "source")),
+        destination=tuple(_security_end(end) for end in items(x, "destination")),
+        ports=tuple(_ports(each) for each in items(x, "ports")),
+    )
+
+
+def _security_end(text: str) -> Prefix | str:
+    return Prefix.parse(text) if text[0].isdigit() or ":" in text else text
+
+
+def _ports(value: float | str) -> tuple[int, int]:
+    first, _, last = (value if isinstance(value, str) else str(int(value))).partition("-")
+    return int(first), int(last or first)
 
 
 def _route_table(name: str, x: Data, network: Network) -> RouteTable:

@@ -108,6 +108,7 @@ def router_values(name: str, x: Data, maps: Maps, *, nics: tuple[Nic, ...] = (),
         stateful=x.get("stateful", False),
         runtime=x.get("runtime", "builtin"),
         configuration=x.get("configuration"),
+        route_server_route=x.get("route_server_route", True),
     )
 
 

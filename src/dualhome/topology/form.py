@@ -32,6 +32,8 @@ ONLY_WITH = {
     "next_hop": "here; only next_hop_type VirtualAppliance takes it",
     "next_hops": "here; only next_hop_type VirtualApplianceEcmp takes it",
     "active_active": "here; only a gateway of type Vpn takes it",
+    "vpn_type": "here; only a gateway of type Vpn takes it",
+    "point_to_site": "here; only a gateway of type Vpn takes it",
     "allow_remote_virtual_network_traffic": "here; only a gateway of type ExpressRoute takes it",
 }
 LAST_ASN = 4294967295
@@ -263,7 +265,10 @@ def _misplaced(path: Path, data: Mapping[str, Any]) -> Iterator[Wrong]:
         holder = holder[step]
     if key in ("next_hop", "next_hops") and holder.get("next_hop_type") not in schema()["$defs"]["next_hop_type"]["enum"]:
         return
-    if key in ("active_active", "allow_remote_virtual_network_traffic") and holder.get("type") not in ("ExpressRoute", "Vpn"):
+    if key in ("active_active", "vpn_type", "point_to_site", "allow_remote_virtual_network_traffic") and holder.get("type") not in (
+        "ExpressRoute",
+        "Vpn",
+    ):
         return
     why = ONLY_WITH.get(key, "here; only 'between' takes it")
     yield Wrong(path, f"{show(key)} has no place {why}", key=True)

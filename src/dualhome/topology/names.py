@@ -12,6 +12,7 @@ from dualhome.topology.words import (
     CIRCUITS,
     CONNECTIONS,
     GATEWAYS,
+    GROUPS,
     LINKS,
     MACHINES,
     MAPS,
@@ -51,6 +52,7 @@ NOUNS: Mapping[str, str] = {
     ROUTERS: "on-premises router",
     TABLES: "route table",
     MAPS: "route map",
+    GROUPS: "network security group",
 }
 
 
@@ -70,7 +72,7 @@ class Names:
             if isinstance(peer, Mapping) and {"address", "name"} <= {*peer}
         }
         hosts |= nics | {"internet"}
-        of = {section: {*_keys(net, section)} for section in (VNETS, *NODES, TABLES, MAPS)}
+        of = {section: {*_keys(net, section)} for section in (VNETS, *NODES, TABLES, MAPS, GROUPS)}
         nodes = set().union(*(of[section] for section in NODES))
         speakers = set().union(far, *(of[section] for section in (*TWINS, NVAS, ROUTERS)))
         self.pools: dict[str, set[str]] = {

@@ -10,7 +10,7 @@ from dualhome.net import Address, Prefix
 from dualhome.topology.reading import Path
 from dualhome.topology.words import BALANCERS, GATEWAYS, MACHINES, NVAS, PEERINGS, SERVERS, VNETS, entries, items
 
-FLAGS = ("allow_virtual_network_access", "allow_forwarded_traffic", "allow_gateway_transit", "use_remote_gateways")
+FLAGS = ("allow_virtual_network_access", "allow_forwarded_traffic", "allow_gateway_transit", "use_remote_gateways", "remote_address_space")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Direction:
 
     local: str
     remote: str
-    flags: Mapping[str, bool]
+    flags: Mapping[str, Any]
     path: Path
 
 

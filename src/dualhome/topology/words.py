@@ -13,7 +13,14 @@ from dualhome.topology.reading import Locator, Path
 
 VNETS, SERVERS, NVAS, BALANCERS = "virtual_networks", "route_servers", "network_virtual_appliances", "load_balancers"
 MACHINES, GATEWAYS, CIRCUITS, ROUTERS = "virtual_machines", "virtual_network_gateways", "expressroute_circuits", "on_premises"
-PEERINGS, CONNECTIONS, LINKS, TABLES, MAPS = "peerings", "vpn_connections", "links", "route_tables", "route_maps"
+PEERINGS, CONNECTIONS, LINKS, TABLES, MAPS, GROUPS = (
+    "peerings",
+    "vpn_connections",
+    "links",
+    "route_tables",
+    "route_maps",
+    "network_security_groups",
+)
 TWINS = (SERVERS, GATEWAYS, CIRCUITS)
 NODES = (*TWINS, NVAS, ROUTERS, MACHINES, BALANCERS)
 PAIRS: Mapping[str, tuple[str, ...]] = {PEERINGS: ("from", "to"), CONNECTIONS: ("gateway", "to"), LINKS: ("between",)}
@@ -32,6 +39,7 @@ KINDS: Mapping[str, str] = {
     LINKS: "link",
     TABLES: "route table",
     MAPS: "route map",
+    GROUPS: "network security group",
 }
 
 
