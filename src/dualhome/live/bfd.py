@@ -22,10 +22,13 @@ Lost = Callable[[str, str], None]
 
 
 class Bfd:
-    """The process, from the first session that has BFD to `close`. `lost` is called with both speakers of a session whose packets don't arrive any more."""
+    """The process, from the first session that has BFD to `close`. `lost` is called with both speakers of a session whose packets don't arrive any more;
+    `restore` with a port that the process took out of groups, once these have been written anew.
+    """
 
-    def __init__(self, place: Place, lost: Lost) -> None:
-        self._place, self._lost = place, lost
+    def __init__(self, place: Place, lost: Lost, restore: Callable[[int], None]) -> None:
+        self._place, self._lost, self._restore = place, lost, restore
+        self._switched: dict[int, None] = {}
         self._popen: subprocess.Popen[bytes] | None = None
         self._there: dict[str, dict[str, Any]] = {}
         self._buffer = b""
@@ -43,6 +46,15 @@ class Bfd:
             if self._there.get(name) != fields:
                 self._there[name] = fields
                 self._tell({"add": {"id": name, **fields}})
+
+    def settle(self) -> None:
+        """What was lost is written down by now. The process took its ports out of every group, also those of user-defined routes, which know nothing of
+        BFD; and would put them back before BGP is up. So groups become as they shall be, and it forgets what it did.
+        """
+        for port in self._switched:
+            self._restore(port)
+            self._tell({"forget": port})
+        self._switched.clear()
 
     def close(self) -> None:
         """End the process."""
@@ -99,6 +111,8 @@ class Bfd:
             elif name in self._there:
                 self.states[name] = said["state"]
                 if said.get("failed"):
+                    if port := self._there[name]["port"]:
+                        self._switched[port] = None
                     a, _, b = name.partition(">")
                     self._lost(a, b)
 

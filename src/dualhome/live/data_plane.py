@@ -14,7 +14,7 @@ from dualhome.fabric.difference import difference
 from dualhome.fabric.kernel import Kernel
 from dualhome.fabric.numbers import Numbers
 from dualhome.fabric.ports import Ports
-from dualhome.fabric.state import State
+from dualhome.fabric.state import NextHops, State
 from dualhome.live.endpoints import Side
 from dualhome.live.kernel_routes import Routes, beside_program, wanted_routes
 from dualhome.live.layout import Layout, Node
@@ -97,6 +97,13 @@ class DataPlane:
         if self._lost:
             self._write(instead(self._engine, self._installed, self.ports, self._lost))
             self._lost = {}
+
+    def restore(self, port: int) -> None:
+        """Groups with this port, out of which BFD may have taken it behind our back, are as they shall be again."""
+        groups = self._installed.groups.items()
+        put = tuple((n, group) for n, group in groups if isinstance(group, NextHops) and any(hop.port == port for hop in group.hops))
+        if put:
+            self._fabric.apply([Batch("groups", put=put)])
 
     def _write(self, batch: Batch | None) -> None:
         """At once, and remembered."""

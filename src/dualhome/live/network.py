@@ -66,7 +66,7 @@ class LiveNetwork:
         self.tunnels = Tunnels(place, options.tunnels)
         self.nodes = Nodes(place, self.numbers, self.tunnels)
         self.foreign = Foreign(plan.network, place, self.nodes, options.directory)
-        self.bfd = Bfd(place, lambda a, b: self._give(events.Undetected(a, b)))
+        self.bfd = Bfd(place, lambda a, b: self._give(events.Undetected(a, b)), lambda port: self._plane.restore(port))
         self.probes = Probes(place)
         self.probes.where = lambda: (self.engine.network, self.layout)
         self._loop = asyncio.get_running_loop()
@@ -244,6 +244,7 @@ class LiveNetwork:
         if self._plane.behind:
             self._plane.program()
             self._follow_bfd()
+            self.bfd.settle()
             self.foreign.stir()
 
     def audit(self) -> list[str]:
@@ -295,6 +296,7 @@ class LiveNetwork:
             **self._plane.status(),
             "sessions": [view for view in views if view.speaker < view.peer or not self._both(view)],
             "both_sides": views,
+            "bfd": dict(self.bfd.states),
             "failed": [f"{each.name} ({each.how})" for each in self.engine.failed()],
             "processes": self._isolation.pids() if self._isolation else {},
             "ended": self.engine.ended(),
