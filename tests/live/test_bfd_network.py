@@ -21,17 +21,20 @@ NETWORK = """
 version: 1
 name: bfd-beside-user-routes
 virtual_networks:
-  spoke: {address_space: [10.10.0.0/16], subnets: {RouteServerSubnet: 10.10.0.0/26, by-bgp: 10.10.1.0/24, by-user: {prefix: 10.10.2.0/24, route_table: both}}}
+  spoke: {address_space: [10.10.0.0/16], subnets: {RouteServerSubnet: 10.10.0.0/26, by-bgp: 10.10.1.0/24}}
+  other: {address_space: [10.11.0.0/16], subnets: {by-user: {prefix: 10.11.2.0/24, route_table: both}}}
   hub1: {address_space: [10.1.0.0/16], subnets: {nva: 10.1.2.0/24}}
   hub2: {address_space: [10.2.0.0/16], subnets: {nva: 10.2.2.0/24}}
 peerings:
   - {between: [spoke, hub1], allow_forwarded_traffic: true}
   - {between: [spoke, hub2], allow_forwarded_traffic: true}
+  - {between: [other, hub1], allow_forwarded_traffic: true}
+  - {between: [other, hub2], allow_forwarded_traffic: true}
 route_servers: {rs: {virtual_network: spoke, peers: [nva1, nva2], bfd: {interval_ms: 50, multiplier: 3}}}
 network_virtual_appliances:
   nva1: {subnet: hub1/nva, asn: 65001, ip_forwarding: true, originates: [172.16.0.0/12]}
   nva2: {subnet: hub2/nva, asn: 65002, ip_forwarding: true, originates: [172.16.0.0/12]}
-virtual_machines: {vm1: {subnet: spoke/by-bgp}, vm2: {subnet: spoke/by-user}}
+virtual_machines: {vm1: {subnet: spoke/by-bgp}, vm2: {subnet: other/by-user}}
 route_tables: {both: {routes: [{prefix: 172.16.0.0/12, next_hop_type: VirtualApplianceEcmp, next_hops: [nva1, nva2]}]}}
 """
 

@@ -244,8 +244,8 @@ class LiveNetwork:
         if self._plane.behind:
             self._plane.program()
             self._follow_bfd()
-            self.bfd.settle()
             self.foreign.stir()
+        self.bfd.settle()
 
     def audit(self) -> list[str]:
         """Where fabric and kernels are otherwise than they should be, in words."""
