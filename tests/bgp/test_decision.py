@@ -13,7 +13,7 @@ from tests.reference.decision import Candidate, decide, order_of
 
 DESTINATIONS = 5000
 ALL = [
-    "weight", "local-preference", "self", "preference", "as-path", "preference-tie", "origin", "med", "ebgp", "|", "router-id",
+    "weight", "local-preference", "self", "preference", "as-path", "preference-tie", "origin", "med", "med-of-any", "ebgp", "|", "router-id",
     "cluster-list", "peer-address",
 ]  # fmt: skip
 

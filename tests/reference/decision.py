@@ -102,6 +102,7 @@ def rounds_of(preference: str) -> dict[str, Keep]:
         "preference-tie": preference_tie(preference),
         "origin": _lowest(lambda r: r.origin),
         "med": lowest_med_per_neighbor_as,
+        "med-of-any": _lowest(lambda r: r.med or 0),
         "ebgp": _if_any(lambda r: r.ebgp or r.own),
         "router-id": _lowest(lambda r: r.router_id if r.originator_id is None else r.originator_id),
         "cluster-list": _lowest(lambda r: len(r.cluster_list)),

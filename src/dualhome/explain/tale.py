@@ -24,6 +24,7 @@ ROUND_WORDS = {
     "preference-tie": "ExpressRoute goes first",
     "origin": "a worse origin",
     "med": "a higher MED",
+    "med-of-any": "a higher MED",
     "ebgp": "eBGP goes before iBGP",
     "router-id": "a higher router ID",
 }

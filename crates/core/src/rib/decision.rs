@@ -32,6 +32,8 @@ pub enum Round {
     Origin,
     /// Lowest MED within each neighboring AS (RFC 4271 section 9.1.2.2 c).
     Med,
+    /// Lowest MED, whatever the neighboring AS.
+    MedOfAny,
     /// eBGP before iBGP (RFC 4271 section 9.1.2.2 d).
     Ebgp,
     /// Lowest router ID or ORIGINATOR_ID (RFC 4271 section 9.1.2.2 f, RFC 4456 section 9).
@@ -44,7 +46,7 @@ pub enum Round {
     Peer,
 }
 
-const ROUNDS: [(Round, &str); 14] = [
+const ROUNDS: [(Round, &str); 15] = [
     (Round::NextHop, "next-hop"),
     (Round::Preference, "preference"),
     (Round::Weight, "weight"),
@@ -54,6 +56,7 @@ const ROUNDS: [(Round, &str); 14] = [
     (Round::PreferenceTie, "preference-tie"),
     (Round::Origin, "origin"),
     (Round::Med, "med"),
+    (Round::MedOfAny, "med-of-any"),
     (Round::Ebgp, "ebgp"),
     (Round::RouterId, "router-id"),
     (Round::ClusterList, "cluster-list"),
@@ -229,6 +232,7 @@ impl Decision {
                     None => true,
                 });
             }
+            Round::MedOfAny => keep_least(paths, alive, lost, number, med),
             Round::Ebgp => keep_any(paths, alive, lost, number, |p| p.source.ebgp || p.source.is_own()),
             Round::RouterId => keep_least(paths, alive, lost, number, |p| {
                 p.attributes.originator_id.unwrap_or(p.source.router_id)
