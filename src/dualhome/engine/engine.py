@@ -19,6 +19,7 @@ from dualhome.engine.outside import Outside
 from dualhome.engine.programs import LocRibs, Programs
 from dualhome.engine.speaks import MakeSpeaker, Speaks
 from dualhome.engine.translate import effect_of, session_event
+from dualhome.engine.standby import Standby
 from dualhome.engine.views import RouteView, SessionView, route_view, session_view
 from dualhome.errors import RequestError
 from dualhome.forwarding.trace import paths
@@ -47,7 +48,8 @@ class Engine:
         self._seed = seed
         self._version = self._shape = 0
         self._faults = Faults(plan.network)
-        self._force = InForce(plan, self._faults)
+        self._standby = Standby(plan.network, self._faults.mute)
+        self._force = InForce(plan, self._faults, self._standby)
         self._loc_ribs = LocRibs(self.speakers)
         self._programs = Programs(plan.network, self.speakers, self._loc_ribs, self._works)
         self._carriers = Carriers(self, self._faults, plan)
@@ -144,10 +146,15 @@ class Engine:
         for name in sorted(name for name, due in self._deadlines.items() if due <= now):
             self._take(name, self.speakers[name].tick(now), effects)
         return effects
+        if standing_in := self._standby.tick(now):
+            for name in standing_in:
+                self._log("standby", f"{name}#1", f"stands in for {name}#0")
+            self._new_shape()
+            self._follow(effects)
 
     def deadline(self) -> Instant | None:
         """When `tick` and `flush` are wanted next, at the latest."""
-        others = (self._programs.deadline(), self._detection.deadline() if self._outside is None else None)
+        others = (self._programs.deadline(), self._standby.deadline(), self._detection.deadline() if self._outside is None else None)
         return min((*self._deadlines.values(), *(due for due in others if due is not None)), default=None)
 
     # --- speakers -----------------------------------------------------------------------------------------------------
@@ -241,6 +248,7 @@ class Engine:
             if not self._passes(*ends):
                 effects.append(events.Cut(*ends))
 
+        self._standby.look(self.now)
     def _restore(self, target: Target | str, effects: list[Effect]) -> None:
         ended = [name for name in self._ended if isinstance(target, str) or (target.kind == "node" and covers(target.name, name))]
         if isinstance(target, str):
@@ -254,6 +262,7 @@ class Engine:
     def _end(self, name: str, why: str, effects: list[Effect]) -> None:
         """A speaker is gone, its node is not: packets pass it still, by what others do with its routes."""
         if name in self.speakers and name not in self._dead:
+        self._standby.look(self.now)
             self._ended[name] = None
             self._log("process", name, why)
             self._refused.clear()
@@ -287,6 +296,8 @@ class Engine:
         self._log("change", plan.network.name, "")
         self._new_shape()
         self._follow(effects)
+        self._standby.change(plan.network)
+        self._standby.look(self.now)
         order = {name: place for place, name in enumerate(plan.speakers)}
         ordered = sorted(self.speakers.items(), key=lambda item: order[item[0]])
         self.speakers.clear()
@@ -325,8 +336,12 @@ class Engine:
         return self.plan.network
 
     def alive(self, node: str) -> bool:
-        """Whether packets pass this node."""
-        return not self._faults.node(node)
+        """Whether packets pass this node; a gateway's second instance that will stand in for the first doesn't take any yet."""
+        return not self._faults.node(node) and not self._standby.waits(node)
+
+    def watch(self, destination: Address) -> None:
+        """Keep what speakers decide about this destination from now on, in `decisions`."""
+        self.decisions.watch(destination, [(name, speaker.rib) for name, speaker in self.speakers.items()])
 
     def joined(self, a: str, b: str) -> bool:
         """Whether what joins the two works."""
@@ -411,13 +426,15 @@ class Engine:
             if (reason := rest.restless(self, *side)) is not None:
                 self._restless = side  # it is asked first the next time
                 return reason
+        if gateways := self._standby.waiting():
+            return f"the second instance of {', '.join(gateways)} will stand in for the first"
         return None
 
     def _passes(self, a: str, b: str) -> bool:
         return self.carries(a, b) and self.carries(b, a)
 
     def _works(self, speaker: str) -> bool:
-        return not self._faults.mute(speaker)
+        return not self._faults.mute(speaker) and not self._standby.waits(speaker)
 
     # --- questions ----------------------------------------------------------------------------------------------------
 

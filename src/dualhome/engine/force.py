@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from dualhome.bgp.config import OriginConfig, PeerConfig, SpeakerConfig
 from dualhome.engine.faults import Faults
-from dualhome.model import base_name
+from dualhome.engine.standby import Standby
 from dualhome.net import Address, Prefix
 from dualhome.plan import Conditional, Plan
 from dualhome.plan.wiring import router_address
@@ -16,8 +16,8 @@ from dualhome.plan.wiring import router_address
 class InForce:
     """Configurations as speakers get them. Announcements and withdrawals by hand outlive changes of the plan."""
 
-    def __init__(self, plan: Plan, faults: Faults) -> None:
-        self._plan, self._faults = plan, faults
+    def __init__(self, plan: Plan, faults: Faults, standby: Standby) -> None:
+        self._plan, self._faults, self._standby = plan, faults, standby
         self._by_hand: dict[str, dict[Prefix, bool]] = {}
         self._unreached = {_key(each): None for each in plan.conditions}
 
@@ -56,17 +56,10 @@ class InForce:
         return replace(config, peers={**config.peers, **peers}, origins=config.origins if origins is None else origins)
 
     def _enabled(self, speaker: str, peer: str, config: PeerConfig) -> bool:
-        """A failed session is down at both ends; one of a standby instance is up while the other instance is dead."""
+        """A failed session is down at both ends; one of a standby instance is up while that stands in for the other."""
         if any(how == "crash" for how in self._faults.pair("session", speaker, peer)):
             return False
-        return config.enabled or (self._in_service(speaker) and self._in_service(peer))
-
-    def _in_service(self, speaker: str) -> bool:
-        """Whether this instance works: of a VPN gateway that isn't active-active the second only while the first is dead."""
-        gateway = self._plan.network.gateways.get(base_name(speaker))
-        if gateway is None or gateway.both_work:
-            return True
-        return speaker.endswith("#0") or self._faults.mute(f"{gateway.name}#0")
+        return config.enabled or (self._standby.works(speaker) and self._standby.works(peer))
 
     def _origins(self, speaker: str, config: SpeakerConfig) -> dict[Prefix, OriginConfig] | None:
         by_hand = self._by_hand.get(speaker, {})

@@ -145,9 +145,11 @@ class Places:
 
 
 def active_instances(world: World, gateway: VirtualNetworkGateway, among: Sequence[int] = (0, 1)) -> list[int]:
-    """Instances that packets enter: all live ones, of a VPN gateway that isn't active-active one at a time. While all are dead, the first."""
+    """Instances that packets enter: all live ones, of a VPN gateway that isn't active-active one at a time (R151). While all are dead, and until the second
+    stands in for the first, the first.
+    """
     if not gateway.both_work:
-        works = [0] if world.alive(f"{gateway.name}#0") else [1]
+        works = [1] if world.alive(f"{gateway.name}#1") and not world.alive(f"{gateway.name}#0") else [0]
         among = [i for i in works if i in among] or among
     return [i for i in among if world.alive(f"{gateway.name}#{i}")] or list(among[:1])
 

@@ -339,6 +339,7 @@ class VirtualNetworkGateway:
     sku: str | None = None
     vpn_type: str = "RouteBased"  # | PolicyBased
     point_to_site: tuple[Prefix, ...] = ()  # pools of clients' addresses
+    standby_takeover_s: float = 75  # Azure: 60 to 90 s where nobody planned it, 10 to 15 s in maintenance
 
     @property
     def both_work(self) -> bool:
@@ -370,6 +371,7 @@ class Circuit:
     max_prefixes: int = 4000
     bfd: Bfd | None = None
     microsoft_asn: int = MSEE_ASN
+    peering_location: str | None = None  # where it enters Microsoft's network (R146)
 
     def microsoft_address(self, instance: int) -> Address:
         """Microsoft's address on the primary (0) or secondary (1) link; gateways see it as next hop as well."""

@@ -211,6 +211,7 @@ def _gateway(name: str, x: Data, addresses: tuple[Address, Address]) -> VirtualN
         sku=x.get("sku"),
         vpn_type=x.get("vpn_type", "RouteBased"),
         point_to_site=prefixes(x.get("point_to_site", {}), "address_pool"),
+        standby_takeover_s=float(x.get("standby_takeover_s", 75)),
     )
 
 
@@ -229,6 +230,7 @@ def _circuit(name: str, x: Data, links: tuple[Prefix, Prefix]) -> Circuit:
         max_prefixes=int(x.get("max_prefixes", 4000)),
         bfd=bfd(x.get("bfd")),
         microsoft_asn=int(x.get("microsoft_asn", MSEE_ASN)),
+        peering_location=x.get("peering_location"),
     )
 
 

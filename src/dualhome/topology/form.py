@@ -34,6 +34,7 @@ ONLY_WITH = {
     "active_active": "here; only a gateway of type Vpn takes it",
     "vpn_type": "here; only a gateway of type Vpn takes it",
     "point_to_site": "here; only a gateway of type Vpn takes it",
+    "standby_takeover_s": "here; only a gateway of type Vpn takes it",
     "allow_remote_virtual_network_traffic": "here; only a gateway of type ExpressRoute takes it",
 }
 LAST_ASN = 4294967295

@@ -9,10 +9,9 @@ from dualhome.net import Address
 from dualhome.topology.reading import Path
 from dualhome.topology.rules_addressing import overlapping
 from dualhome.topology.site import Direction, Site
-from dualhome.topology.words import CIRCUITS, CONNECTIONS, GATEWAYS, NVAS, ROUTERS, SERVERS, TABLES, Wrong, entries, items, nearest, words
+from dualhome.topology.words import CIRCUITS, GATEWAYS, NVAS, ROUTERS, SERVERS, TABLES, Wrong, entries, items, nearest
 
 RESERVED = {8074, 8075, 12076, 23456, 65515, *range(65517, 65521), *range(64496, 64512), *range(65535, 65552)}
-ON_PREMISES_RESERVED = range(65515, 65521)
 
 
 def one_peering(site: Site) -> Iterator[Wrong]:
@@ -101,54 +100,6 @@ def route_server_peers(site: Site) -> Iterator[Wrong]:
                 yield Wrong(path, text, "64512 to 65514 or 65521 to 65534, or a public one; 'any_peer_asn: true' goes beyond Azure")
 
 
-def on_premises_asns(site: Site) -> Iterator[Wrong]:
-    """R140: a router at a circuit has no ASN of 65515 to 65520."""
-    routers = dict(entries(site.net, ROUTERS))
-    for circuit, x in entries(site.net, CIRCUITS):
-        for place, name in enumerate(words(x, "provider_edge")):
-            if name not in routers:
-                continue
-            asn, path = routers[name].get("asn", 0), (CIRCUITS, circuit, "provider_edge", place)
-            if int(asn) in ON_PREMISES_RESERVED:
-                yield Wrong(path, f"{name!r} has ASN {int(asn)}, and a circuit takes none of 65515 to 65520 (R140)", "choose another")
-
-
-def circuits(site: Site) -> Iterator[Wrong]:
-    """R146: a gateway connects to a circuit once; it is of type ExpressRoute. Global Reach leads to another circuit."""
-    kinds = {name: x["type"] for name, x in entries(site.net, GATEWAYS)}
-    for circuit, x in entries(site.net, CIRCUITS):
-        names = words(x, "gateways")
-        for place, name in enumerate(names):
-            path = (CIRCUITS, circuit, "gateways", place)
-            if kinds.get(name) == "Vpn":
-                near = nearest("", [each for each, kind in kinds.items() if kind == "ExpressRoute"])
-                yield Wrong(path, f"gateway {name!r} is of type Vpn, and a circuit connects to ExpressRoute", near)
-            if name in names[:place]:
-                yield Wrong(path, f"gateway {name!r} is connected twice (R146)", "one connection per gateway and circuit")
-        for place, name in enumerate(words(x, "global_reach")):
-            if name == circuit:
-                yield Wrong(
-                    (CIRCUITS, circuit, "global_reach", place), f"{circuit!r} is joined with itself", "global_reach lists other circuits"
-                )
-
-
-def vpn_connections(site: Site) -> Iterator[Wrong]:
-    """A VPN connection begins and ends at VPN gateways, NVAs, routers; BGP needs an ASN at both ends."""
-    gateways = dict(entries(site.net, GATEWAYS))
-    routers = {name: x for section in (NVAS, ROUTERS) for name, x in entries(site.net, section)}
-    for place, item in enumerate(items(site.net, CONNECTIONS)):
-        for key in ("gateway", "to"):
-            name = item[key].partition("#")[0]
-            if name in gateways and gateways[name]["type"] != "Vpn":
-                yield Wrong(
-                    (CONNECTIONS, place, key), f"gateway {name!r} is of type ExpressRoute", "a VPN connection needs one of type Vpn"
-                )
-            if item.get("bgp") and name in routers and "asn" not in routers[name]:
-                yield Wrong(
-                    (CONNECTIONS, place, "bgp"), f"BGP is on, and {name!r} has no 'asn'", f"give {name!r} one, or write 'bgp: false'"
-                )
-
-
 def sessions(site: Site) -> Iterator[Wrong]:
     """Sessions that routers declare: to another one, once for both ends, each with an ASN."""
     routers = {name: x for section in (NVAS, ROUTERS) for name, x in entries(site.net, section)}
@@ -220,6 +171,5 @@ def session_addresses(site: Site) -> Iterator[Wrong]:
 
 
 RULES = (
-    one_peering, peered_overlaps, remote_gateways, route_server_peers, on_premises_asns, circuits, vpn_connections,
-    sessions, interfaces, user_routes, next_hops, session_addresses,
+    one_peering, peered_overlaps, remote_gateways, route_server_peers, sessions, interfaces, user_routes, next_hops, session_addresses,
 )  # fmt: skip
