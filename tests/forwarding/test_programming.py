@@ -71,11 +71,16 @@ def test_the_instances_programs_are_united_or_one_alone() -> None:
     [((0, 0), "169.254.1.2 169.254.1.6"), ((0, 10), "169.254.2.2 169.254.2.6"), ((10, 0), "169.254.1.2 169.254.1.6")],
     ids=["the first name", "the heavier", "the heavier is the first"],
 )
-@pytest.mark.parametrize("rs", [True, False])
-def test_of_equal_circuits_one_is_used(weights: tuple[int, int], hops: str, rs: bool) -> None:
+@pytest.mark.rules("R51", "R114")
+def test_beside_a_route_server_of_equal_circuits_one_is_used(weights: tuple[int, int], hops: str) -> None:
     """R51: Microsoft's edge, not the gateway; R114, R146."""
-    by = "rs" if rs else "er"
-    assert programmed(hub(weights=weights, rs=rs), {**EDGES, **FROM_ER}) == [f"192.168.0.0/16 er {hops} by {by}"]
+    assert programmed(hub(weights=weights), {**EDGES, **FROM_ER}) == [f"192.168.0.0/16 er {hops} by rs"]
+
+
+@pytest.mark.rules("R146")
+def test_without_one_all_that_the_gateway_found_equal_are_used() -> None:
+    found = programmed(hub(rs=False), {**EDGES, **FROM_ER})
+    assert found == ["192.168.0.0/16 er 169.254.1.2 169.254.1.6 169.254.2.2 169.254.2.6 by er"]
 
 
 @pytest.mark.parametrize(("active_active", "hops"), [(True, "10.1.1.6 10.1.1.7"), (False, "10.1.1.6")])
@@ -104,7 +109,7 @@ def test_without_a_route_server_expressroute_goes_before_vpn() -> None:
     ribs = {**EDGES, **both("vpn", "192.168.0.0/16 branch|class:site@192.168.0.1", "172.16.4.0/24 branch|class:site@172.16.4.1")}
     assert programmed(hub(rs=False), ribs) == [
         "172.16.4.0/24 vpn 10.1.1.6 10.1.1.7 by vpn",
-        "192.168.0.0/16 er 169.254.1.2 169.254.1.6 by er",
+        "192.168.0.0/16 er 169.254.1.2 169.254.1.6 169.254.2.2 169.254.2.6 by er",
     ]
 
 

@@ -13,7 +13,7 @@ from dualhome.check.servers import place as server_place
 from dualhome.model import GatewayKind, RoutingPreference, base_name
 from dualhome.net import DEFAULT_V4, Prefix, covered
 from dualhome.plan import SpeakerKind
-from dualhome.plan.azure import EDGE_PREFIX_LIMIT, own_space
+from dualhome.plan.azure import EDGE_ALERT, EDGE_PREFIX_LIMIT, own_space
 from dualhome.plan.routers import for_peer
 
 
@@ -75,7 +75,7 @@ def _holds(facts: Facts, speaker: str) -> int:
 
 
 def too_many_to_circuit(design: Design) -> Iterator[Draft]:
-    """L-022: a circuit takes 1,000 prefixes from a gateway (R88, R141)."""
+    """L-022: a circuit takes 1,000 prefixes from a gateway; four fifths of them are reason to look (R88, R141, D23)."""
     facts = design.facts
     for gateway in design.network.gateways.values() if facts else ():
         speaker = f"{gateway.name}#0"
@@ -85,10 +85,11 @@ def too_many_to_circuit(design: Design) -> Iterator[Draft]:
         edges = {n for n in facts.peers(speaker) if facts.plan.speakers[n].kind is SpeakerKind.EDGE}
         best = facts.engine.speakers[speaker].rib.best() if edges else []
         told = sum(1 for _, hops in best if facts.peer_name(speaker, hops[0][1]) not in edges)
-        if told > EDGE_PREFIX_LIMIT:
+        if told > EDGE_PREFIX_LIMIT * EDGE_ALERT:
+            then = "end the session" if design.network.quirks.over_the_edge_limit == "session-down" else "ignore what comes"
             yield Draft(
                 on=gateway.name,
-                message=f"{gateway.name} tells its circuits {told} prefixes, and they end the session above {EDGE_PREFIX_LIMIT}",
+                message=f"{gateway.name} tells its circuits {told} prefixes, and they {then} above {EDGE_PREFIX_LIMIT}",
                 remedy="summarized_gateway_prefixes, a summary at the NVA, or no-advertise",
                 rule="R88, R141",
                 where=gateway_place(gateway),

@@ -13,24 +13,29 @@ from dualhome.forwarding.packets import Landed, Move, Packet, Result, Results
 from dualhome.forwarding.places import places
 from dualhome.forwarding.routers import neighbor
 from dualhome.forwarding.world import RibHop, World
-from dualhome.model import VirtualNetworkGateway, base_name
+from dualhome.model import GATEWAY_SUBNET, VirtualNetworkGateway, base_name
 from dualhome.net import Address
 
 PAST_GATEWAY: Final = ("vm", "nva", "load balancer")  # whom FastPath reaches
 
 
 def at_gateway(world: World, move: Move, packet: Packet) -> Results:
-    """A gateway instance: GatewaySubnet's effective routes (R68, R169), and its own table where they lead to the gateway itself."""
+    """A gateway instance: GatewaySubnet's effective routes (R68, R169), and its own table where they lead to the gateway itself. Its clients (point-to-site)
+    are behind it.
+    """
     network, node = world.network, move.hop.name
     gateway = network.gateways[base_name(node)]
+    if any(pool.covers(packet.destination) for pool in gateway.point_to_site):
+        return [Landed(at=node, end=node)]
     if packet.destination in gateway.addresses:
         owner = f"{gateway.name}#{gateway.addresses.index(packet.destination)}"
         return [Landed(at=owner, end=owner)]
     row = routes_of(world, node).select(packet.destination)
     match way_of(world, gateway, row):
         case GatewayWay.NOWHERE:
-            assert row is not None, "a user's route says so"
-            return [no_route(node, f"{node}: {row.prefix} None ({row.rule})")]
+            user = row is not None and row.source == "User" and row.next_hop_type == "None"
+            said = f"{row.prefix} None ({row.rule})" if user and row else "GatewaySubnet takes no gateway routes, so the gateway doesn't work (R13)"
+            return [no_route(node, f"{node}: {said}")]
         case GatewayWay.FABRIC:
             return by_effective_route(world, node, None, gateway.virtual_network, row, packet, gateway=True)
     found = world.rib(node, packet.destination)
@@ -42,13 +47,16 @@ def at_gateway(world: World, move: Move, packet: Packet) -> Results:
 class GatewayWay(Enum):
     """Where a gateway looks, by the effective route that takes the packet."""
 
-    NOWHERE = "a user's None route"
+    NOWHERE = "a user's None route, or a gateway that doesn't work"
     FABRIC = "into the fabric"
     OWN_TABLE = "its own table: the effective route leads to itself, to the Internet, or nowhere"
 
 
 def way_of(world: World, gateway: VirtualNetworkGateway, row: EffectiveRoute | None) -> GatewayWay:
-    """GatewaySubnet's effective routes go first (R68, R169)."""
+    """GatewaySubnet's effective routes go first (R68, R169). Without propagation there the gateway works no more (R13)."""
+    table = world.network.virtual_networks[gateway.virtual_network].subnets[GATEWAY_SUBNET].route_table
+    if table is not None and world.network.route_tables[table].disable_bgp_route_propagation:
+        return GatewayWay.NOWHERE
     if row is None or row.next_hop_type == "Internet":
         return GatewayWay.OWN_TABLE
     if row.next_hop_type == "None":

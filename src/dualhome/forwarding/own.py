@@ -50,13 +50,15 @@ def _ranked(known: Places, router: Router) -> Iterator[tuple[Prefix, Choice]]:
 
 
 def _sides_of_connections(network: Network, router: Router) -> Iterator[StaticRoute]:
-    """A router at a VPN connection without BGP sends the gateway's virtual networks into the tunnel: its traffic selectors."""
+    """A router at a VPN connection without BGP sends the gateway's virtual networks, and its clients' addresses, into the tunnel: its traffic selectors."""
     for connection in network.vpn_connections:
         if connection.to == router.name and not connection.bgp:
             place = network.gateways[connection.gateway].virtual_network
-            for name in (place, *network.transit_spokes(place)):
-                for prefix in network.virtual_networks[name].address_space:
-                    yield StaticRoute(prefix=prefix, to=connection.gateway, over_tunnel=True)
+            for pool in network.gateways[connection.gateway].point_to_site:
+                yield StaticRoute(prefix=pool, to=connection.gateway, over_tunnel=True)
+            spokes = (network.known_space(place, spoke) for spoke in network.transit_spokes(place))
+            for ranges in (network.virtual_networks[place].address_space, *spokes):
+                yield from (StaticRoute(prefix=prefix, to=connection.gateway, over_tunnel=True) for prefix in ranges)
 
 
 def choose(world: World, router: Router, destination: Address) -> Choice | None:

@@ -105,6 +105,14 @@ class Places:
     def _joined(self, world: World, a: str, b: str) -> bool:
         return self.network.peering(a, b) is not None and self.network.peering(b, a) is not None and world.joined(a, b)
 
+    def gateway_of_client(self, text: str) -> str | None:
+        """The VPN gateway at which a client of this address dials in (point-to-site); None where the text is no such address."""
+        try:
+            address = Address.parse(text)
+        except ValueError:
+            return None
+        return next((g.name for g in self.network.gateways.values() if any(pool.covers(address) for pool in g.point_to_site)), None)
+
     def tunnel(self, a: str, b: str) -> bool:
         """Whether a tunnel joins two nodes."""
         return frozenset((base_name(a), base_name(b))) in self.tunnels

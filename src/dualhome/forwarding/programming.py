@@ -63,7 +63,9 @@ def _by_gateways(network: Network, virtual_network: str, table: Table, works: Ca
                     rows.setdefault(prefix, []).append(instance)
         for prefix, instances in rows.items():
             if prefix not in found:
-                addresses = gateways.edges(prefix, instances) if kind == "er" else [_address(gateway, each) for each in instances]
+                addresses = (
+                    gateways.edges(prefix, instances, every=True) if kind == "er" else [_address(gateway, each) for each in instances]
+                )
                 found[prefix] = Programmed(prefix=prefix, next_hops=tuple(sorted(addresses)), route_class=kind, by=gateway.name)
     return found
 
@@ -95,14 +97,18 @@ class _Gateways:
         gateway = self._network.gateways.get(base_name(hop.peer or ""))
         return hop.next_hop if gateway is None or hop.peer is None else _address(gateway, hop.peer)
 
-    def edges(self, prefix: Prefix, instances: Sequence[str]) -> list[Address]:
-        """Next hops of ExpressRoute as NICs list them: edge routers of one connection only, the one of highest weight (R51, R114)."""
+    def edges(self, prefix: Prefix, instances: Sequence[str], *, every: bool = False) -> list[Address]:
+        """Next hops of ExpressRoute as NICs list them (R51): edge routers of every connection that the gateway found equal (R146), but beside a route
+        server of one alone, that of the highest weight (R114).
+        """
         hops = [
             hop
             for each in dict.fromkeys(instances)
             for hop in self._of(each).get(prefix, ())
             if hop.peer and base_name(hop.peer) in self._network.circuits
         ]
+        if every:
+            return list(dict.fromkeys(hop.next_hop for hop in hops))
         weights = dict(self._weights(instances))
         circuits = sorted({base_name(hop.peer) for hop in hops if hop.peer}, key=lambda name: (-weights.get(name, 0), name))
         return list(dict.fromkeys(hop.next_hop for hop in hops if hop.peer and base_name(hop.peer) == circuits[0])) if circuits else []

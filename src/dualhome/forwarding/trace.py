@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from dualhome.errors import RequestError
 from dualhome.forwarding.effective import routes_of
 from dualhome.forwarding.fabric import crossing
-from dualhome.forwarding.packets import Dropped, Hop, Landed, Move, Packet, Results, Step, home_of, kind_of
-from dualhome.forwarding.places import places
+from dualhome.forwarding.packets import ANSWER, PROBE, Dropped, Flow, Hop, Landed, Move, Packet, Results, Step, home_of, kind_of
+from dualhome.forwarding.places import Owner, active_instances, places
+from dualhome.forwarding.security import refused
 from dualhome.forwarding.steps import results_of
 from dualhome.forwarding.world import World
 from dualhome.model import base_name
@@ -89,6 +90,10 @@ def _starts(world: World, source: str, target: Address) -> Iterator[tuple[Move, 
             yield Move(hop=hop, step=STEP_FROM[kind]), Packet(source=address, destination=target)
     elif (node := known.node_at(source)) is not None and node not in network.load_balancers:
         yield from _starts(world, node, target)
+    elif (name := known.gateway_of_client(source)) is not None:
+        for instance in (f"{name}#{i}" for i in active_instances(world, network.gateways[name])):
+            hop = Hop(name=instance, kind="gateway", address=known.addresses(instance)[0], note=f"from client {source}")
+            yield Move(hop=hop, step=Step.GATEWAY), Packet(source=Address.parse(source), destination=target)
     else:
         raise RequestError(f"{source!r} is no machine, NIC, host, gateway or router of the network, nor an address of one")
 

@@ -13,7 +13,7 @@ from typing import Final
 from dualhome.fabric.ports import past_gateway
 from dualhome.forwarding.places import Places
 from dualhome.model import GatewayKind, Network, Router, base_name
-from dualhome.net import Address
+from dualhome.net import Address, Prefix
 from dualhome.plan.wiring import router_address, tunnel_ends
 
 DEVICE_LENGTH: Final = 15  # of an interface's name, as Linux has it
@@ -56,6 +56,7 @@ class Node:
     forwards: bool = False
     bonus: int = 0
     router: Router | None = None
+    clients: tuple[Prefix, ...] = ()  # that dial in at a gateway: it answers for all of them
 
     @property
     def external(self) -> bool:
@@ -108,6 +109,7 @@ def lay_out(network: Network) -> Layout:
             forwards=node.forwards,
             bonus=node.bonus,
             router=node.router,
+            clients=node.clients,
         )
     return Layout(nodes=nodes, wires=tuple(wire for wire in joined if wire.a in nodes and wire.b in nodes))
 
@@ -131,7 +133,7 @@ def _nodes(network: Network, known: Places) -> Iterator[Node]:
         yield Node(name=machine.name, role="vm", interfaces=(nic,), addresses=frontends[machine.name])
     for gateway in network.gateways.values():
         for i in (0, 1):
-            yield _single(f"{gateway.name}#{i}", "gateway", gateway.addresses[i], CORE_HOPS[gateway.kind])
+            yield _single(f"{gateway.name}#{i}", "gateway", gateway.addresses[i], CORE_HOPS[gateway.kind], gateway.point_to_site)
     for circuit in network.circuits.values():
         places = [network.gateways[each.gateway].virtual_network for each in circuit.gateways if each.fast_path]
         for i in (0, 1):
@@ -152,9 +154,9 @@ def _machines(network: Network) -> Iterator[str]:
     yield from network.virtual_machines
 
 
-def _single(name: str, role: str, address: Address, bonus: int = 0) -> Node:
+def _single(name: str, role: str, address: Address, bonus: int = 0, clients: tuple[Prefix, ...] = ()) -> Node:
     nic = Interface(device="eth0", nic=name, addresses=(address,))
-    return Node(name=name, role=role, interfaces=(nic,), forwards=role == "gateway", bonus=bonus)
+    return Node(name=name, role=role, interfaces=(nic,), forwards=role == "gateway", bonus=bonus, clients=clients)
 
 
 # --- wires --------------------------------------------------------------------------------------------------------------

@@ -224,6 +224,8 @@ class Nodes:
         if node.role == "internet":
             for words in EVERY_ADDRESS:
                 self._run(node.name, ["ip", *words])
+        for pool in node.clients:
+            self._run(node.name, ["ip", f"-{pool.version}", "route", "add", "local", str(pool), "dev", "lo"])
         if ruleset(node):
             self._filter(node)
 
@@ -253,7 +255,7 @@ class Nodes:
 
 def _made_anew(node: Node, wanted: Node) -> bool:
     """Whether a node that is there is another kind of node, or has other addresses of its own, so that it can't become the wanted one."""
-    return (node.role, node.addresses, node.forwards) != (wanted.role, wanted.addresses, wanted.forwards)
+    return (node.role, node.addresses, node.forwards, node.clients) != (wanted.role, wanted.addresses, wanted.forwards, wanted.clients)
 
 
 def _own_mac(number: int) -> bytes:

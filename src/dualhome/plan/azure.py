@@ -8,12 +8,15 @@ from dualhome.bgp.config import OriginConfig
 from dualhome.bgp.policy import Policy, Term
 from dualhome.model import AZURE_ASN, Circuit, GatewayKind, Network, RouteServer, Rule, VirtualNetworkGateway, base_name
 from dualhome.net import DEFAULT_V4, Address, Prefix
+from dualhome.plan.regions import community
 from dualhome.plan.rules import policy_of
 from dualhome.plan.wiring import tunnel_ends
 
 BRANCH_TAG = "65517:65517"  # of branch routes that a route server re-advertises (R95)
 TRANSIT_TAG = "65518:65518"  # of a transit spoke's prefix, as a lab of 2026 shows it (netlab-hub-peering-no-transit)
-EDGE_PREFIX_LIMIT = 1000  # from a gateway (R141)
+EDGE_PREFIX_LIMIT, EDGE_PREFIX_LIMIT_V6 = 1000, 100  # from a gateway (R141)
+EDGE_ALERT = 0.8  # of the limit (D23)
+WELL_KNOWN = ("no-export", "no-advertise", "no-export-subconfed", "65535:0")  # the last: graceful-shutdown
 VPN_PREFIX_LIMIT = 4000  # from a site (R155)
 
 ROUTE_SERVER_ROUNDS = ("next-hop", "self", "preference", "as-path", "preference-tie", "|", "router-id", "peer-address", "peer")
@@ -75,6 +78,13 @@ def _no_exchange(rs: RouteServer) -> Iterator[Term]:
 
 def _tag_branches() -> Policy:
     """Branch routes, not those of virtual networks, leave with 65517:65517 (R95, D24)."""
+def _no_clients(network: Network, rs: RouteServer) -> Iterator[Term]:
+    """Pools of point-to-site clients go from the VPN gateway to machines and its sites, not to NVAs or ExpressRoute, unless the quirk says so (D8)."""
+    pools = [str(pool) for gateway in network.gateways_of(rs.virtual_network) for pool in gateway.point_to_site]
+    if pools and not network.quirks.point_to_site_transit:
+        yield Term(name="point-to-site", match={"from": ["class:vpn"], "prefix_equals": pools}, then="reject", source="D8")
+
+
     branches = ["class:nva", "class:er", "class:vpn"]
     return (Term(name="branch tag", match={"from": branches}, do=({"community_add": [BRANCH_TAG]},), then="continue", source="R95"),)
 
@@ -92,7 +102,7 @@ def inbound_map(network: Network, rs: RouteServer, peer: str) -> Policy:
 
 def export_to_nva(network: Network, rs: RouteServer, nva: str) -> tuple[Policy, ...]:
     """Table 4.3: its space always, other NVAs' as R92 says, gateways' with branch-to-branch on."""
-    terms = list(_no_exchange(rs))
+    terms = [*_no_exchange(rs), *_no_clients(network, rs)]
     router = network.router(nva)
     inside = router is not None and router.virtual_network == rs.virtual_network
     everywhere = [r.name for p in rs.peers if (r := network.router(p.name)) is not None and r.virtual_network != rs.virtual_network]
@@ -114,6 +124,7 @@ def export_to_gateway(network: Network, rs: RouteServer, gateway: VirtualNetwork
         terms.append(Term(name="circuit to circuit", match={"from": ["class:er"]}, then="reject", source="R131"))
     return tuple(terms), _tag_branches(), _route_map(rs.outbound_route_maps, network.route_maps, speaker, "section 4.7")
 
+        terms += _no_clients(network, rs)
 
 # --- gateways ---------------------------------------------------------------------------------------------------------
 
@@ -129,6 +140,8 @@ def gateway_origins(network: Network, gateway: VirtualNetworkGateway, instance: 
             yield OriginConfig(prefix=prefix, next_hop=address, tags=("self", "static", f"static:{far}"))
 
 
+        for pool in gateway.point_to_site:
+            yield OriginConfig(prefix=pool, next_hop=address, tags=("self", "static", "point-to-site"))
 def static_prefixes(network: Network, speaker: str) -> Iterator[tuple[Prefix, str]]:
     """What a VPN gateway instance is told to lie behind its connections, and behind which object.
 
@@ -185,9 +198,17 @@ def _summaries(network: Network, gateway: VirtualNetworkGateway) -> Iterator[Ter
 
 
 def export_to_edge(network: Network, gateway: VirtualNetworkGateway) -> tuple[Policy, ...]:
-    """Its space and what the route server relays; never one circuit's routes (R131)."""
+    """Its space and what the route server relays; never one circuit's routes (R131). Prefixes of virtual networks bear their region's community (R144)."""
     never = Term(name="circuit to circuit", match={"from": ["class:edge"]}, then="reject", source="R131")
-    return ((never, *_summaries(network, gateway)),)
+    return (never, *_summaries(network, gateway)), tuple(_tag_regions(network, gateway))
+
+
+def _tag_regions(network: Network, gateway: VirtualNetworkGateway) -> Iterator[Term]:
+    """12076:5xxxx of the region that each prefix is from (R144)."""
+    hub = gateway.virtual_network
+    for name, tags in ((hub, ["vnet", "summary"]), *((spoke, [spoke]) for spoke in network.transit_spokes(hub))):
+        if tag := community(network.virtual_networks[name].region):
+            yield Term(name=f"region of {name}", match={"from": tags}, do=({"community_add": [tag]},), then="continue", source="R144")
 
 
 def export_to_site(network: Network, gateway: VirtualNetworkGateway, site: str) -> tuple[Policy, ...]:
@@ -220,6 +241,18 @@ def export_to_sibling() -> tuple[Policy, ...]:
 
 def export_from_edge_to_gateway(circuit: Circuit) -> tuple[Policy, ...]:
     """As-override: 65515 becomes the edge's own ASN (R143)."""
+def edge_limit(network: Network, gateway_address: Address) -> dict[str, object]:
+    """Prefixes that the edge takes from a gateway: one more ends the session, or isn't taken (R141, D23)."""
+    limit = EDGE_PREFIX_LIMIT if gateway_address.version == 4 else EDGE_PREFIX_LIMIT_V6
+    ends = network.quirks.over_the_edge_limit == "session-down"
+    return {"max_prefixes": limit, "max_prefixes_action": "teardown" if ends else "drop"}
+
+
+def edge_rules() -> Policy:
+    """Microsoft honors no community that a customer sets: those that every speaker obeys are taken off, others stay as they are (R144)."""
+    return (Term(name="customers' communities", do=({"community_remove": list(WELL_KNOWN)},), then="continue", source="R144"),)
+
+
     override = {"path_substitute": {"from": AZURE_ASN, "to": circuit.microsoft_asn}}
     return ((Term(name="as-override", do=(override,), then="continue", source="R143"),),)
 

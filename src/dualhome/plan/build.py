@@ -179,9 +179,9 @@ def _policy(network: Network, kind: SpeakerKind, near: End, far: End, wire: Wire
             circuit = network.circuits[owner]
             if wire.what == "circuit":
                 tags, export = ("class:gateway",), azure.export_from_edge_to_gateway(circuit)
-                extra = {"max_prefixes": azure.EDGE_PREFIX_LIMIT}  # R141, D23
+                extra = azure.edge_limit(network, far.address)
             elif wire.what == "edge":
-                tags, export = ("class:router",), azure.export_from_edge_to_router()
+                tags, rules, export = ("class:router",), azure.edge_rules(), azure.export_from_edge_to_router()
                 extra = {"allowas_in": 2, "max_prefixes": circuit.max_prefixes}  # R141, R143
             else:
                 tags, export = ("class:global-reach",), azure.export_over_global_reach(circuit)
