@@ -18,8 +18,8 @@ from dualhome.engine.force import InForce
 from dualhome.engine.outside import Outside
 from dualhome.engine.programs import LocRibs, Programs
 from dualhome.engine.speaks import MakeSpeaker, Speaks
-from dualhome.engine.translate import effect_of, session_event
 from dualhome.engine.standby import Standby
+from dualhome.engine.translate import effect_of, session_event
 from dualhome.engine.views import RouteView, SessionView, route_view, session_view
 from dualhome.errors import RequestError
 from dualhome.forwarding.trace import paths
@@ -143,14 +143,14 @@ class Engine:
         """All timers of speakers that are due; `flush` follows, as after events."""
         self.now = now
         effects: list[Effect] = []
-        for name in sorted(name for name, due in self._deadlines.items() if due <= now):
-            self._take(name, self.speakers[name].tick(now), effects)
-        return effects
         if standing_in := self._standby.tick(now):
             for name in standing_in:
                 self._log("standby", f"{name}#1", f"stands in for {name}#0")
             self._new_shape()
             self._follow(effects)
+        for name in sorted(name for name, due in self._deadlines.items() if due <= now):
+            self._take(name, self.speakers[name].tick(now), effects)
+        return effects
 
     def deadline(self) -> Instant | None:
         """When `tick` and `flush` are wanted next, at the latest."""
@@ -242,13 +242,13 @@ class Engine:
         before = [s.ends for s in self.plan.sessions if self._passes(*s.ends)] if cut else []
         self._faults.add(target)
         self._log("fail", target.name, target.how)
+        self._standby.look(self.now)
         self._new_shape()
         self._follow(effects)
         for ends in before:
             if not self._passes(*ends):
                 effects.append(events.Cut(*ends))
 
-        self._standby.look(self.now)
     def _restore(self, target: Target | str, effects: list[Effect]) -> None:
         ended = [name for name in self._ended if isinstance(target, str) or (target.kind == "node" and covers(target.name, name))]
         if isinstance(target, str):
@@ -256,13 +256,13 @@ class Engine:
         elif not self._faults.remove(target) and not ended:
             raise RequestError(f"{target.name!r} has not failed")
         self._log("restore", target if isinstance(target, str) else target.name, "")
+        self._standby.look(self.now)
         self._new_shape()
         self._again(ended, effects)
 
     def _end(self, name: str, why: str, effects: list[Effect]) -> None:
         """A speaker is gone, its node is not: packets pass it still, by what others do with its routes."""
         if name in self.speakers and name not in self._dead:
-        self._standby.look(self.now)
             self._ended[name] = None
             self._log("process", name, why)
             self._refused.clear()
@@ -290,14 +290,14 @@ class Engine:
         self._programs.change(plan.network)
         self.plan = plan
         self._faults.of_network(plan.network)
+        self._standby.change(plan.network)
+        self._standby.look(self.now)
         self._force.change(plan)
         self._carriers.change(plan)
         self._detection.change(plan)
         self._log("change", plan.network.name, "")
         self._new_shape()
         self._follow(effects)
-        self._standby.change(plan.network)
-        self._standby.look(self.now)
         order = {name: place for place, name in enumerate(plan.speakers)}
         ordered = sorted(self.speakers.items(), key=lambda item: order[item[0]])
         self.speakers.clear()
@@ -420,14 +420,14 @@ class Engine:
 
     def unsettled(self) -> str | None:
         """Why the network isn't at rest; None where only keepalives, and attempts to connect that must fail, are left."""
+        if gateways := self._standby.waiting():
+            return f"the second instance of {', '.join(gateways)} will stand in for the first"
         if places := self._programs.pending():
             return f"routes are on their way to the NICs of {', '.join(places)}"
         for side in (self._restless, *rest.sides(self)):
             if (reason := rest.restless(self, *side)) is not None:
                 self._restless = side  # it is asked first the next time
                 return reason
-        if gateways := self._standby.waiting():
-            return f"the second instance of {', '.join(gateways)} will stand in for the first"
         return None
 
     def _passes(self, a: str, b: str) -> bool:

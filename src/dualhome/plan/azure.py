@@ -76,8 +76,6 @@ def _no_exchange(rs: RouteServer) -> Iterator[Term]:
         yield Term(name="branch-to-branch is off", match={"from": ["class:er", "class:vpn"]}, then="reject", source="R127")
 
 
-def _tag_branches() -> Policy:
-    """Branch routes, not those of virtual networks, leave with 65517:65517 (R95, D24)."""
 def _no_clients(network: Network, rs: RouteServer) -> Iterator[Term]:
     """Pools of point-to-site clients go from the VPN gateway to machines and its sites, not to NVAs or ExpressRoute, unless the quirk says so (D8)."""
     pools = [str(pool) for gateway in network.gateways_of(rs.virtual_network) for pool in gateway.point_to_site]
@@ -85,6 +83,8 @@ def _no_clients(network: Network, rs: RouteServer) -> Iterator[Term]:
         yield Term(name="point-to-site", match={"from": ["class:vpn"], "prefix_equals": pools}, then="reject", source="D8")
 
 
+def _tag_branches() -> Policy:
+    """Branch routes, not those of virtual networks, leave with 65517:65517 (R95, D24)."""
     branches = ["class:nva", "class:er", "class:vpn"]
     return (Term(name="branch tag", match={"from": branches}, do=({"community_add": [BRANCH_TAG]},), then="continue", source="R95"),)
 
@@ -122,9 +122,9 @@ def export_to_gateway(network: Network, rs: RouteServer, gateway: VirtualNetwork
     terms.append(Term(name="its own", match={"from": [gateway.name]}, then="reject", source="R94"))
     if gateway.kind is GatewayKind.EXPRESSROUTE:
         terms.append(Term(name="circuit to circuit", match={"from": ["class:er"]}, then="reject", source="R131"))
+        terms += _no_clients(network, rs)
     return tuple(terms), _tag_branches(), _route_map(rs.outbound_route_maps, network.route_maps, speaker, "section 4.7")
 
-        terms += _no_clients(network, rs)
 
 # --- gateways ---------------------------------------------------------------------------------------------------------
 
