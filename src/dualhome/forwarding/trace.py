@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 from dualhome.errors import RequestError
 from dualhome.forwarding.effective import routes_of
 from dualhome.forwarding.fabric import crossing
-from dualhome.forwarding.packets import ANSWER, PROBE, Dropped, Flow, Hop, Landed, Move, Packet, Results, Step, home_of, kind_of
-from dualhome.forwarding.places import Owner, active_instances, places
-from dualhome.forwarding.security import refused
+from dualhome.forwarding.packets import Dropped, Hop, Landed, Move, Packet, Results, Step, home_of, kind_of
+from dualhome.forwarding.places import active_instances, places
 from dualhome.forwarding.steps import results_of
 from dualhome.forwarding.world import World
 from dualhome.model import base_name

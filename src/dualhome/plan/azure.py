@@ -130,7 +130,7 @@ def export_to_gateway(network: Network, rs: RouteServer, gateway: VirtualNetwork
 
 
 def gateway_origins(network: Network, gateway: VirtualNetworkGateway, instance: int) -> Iterator[OriginConfig]:
-    """Its space, summaries of it (R148), and what lies behind its static connections (R49, R151)."""
+    """Its space, summaries of it (R148), what lies behind its static connections (R49, R151), and its clients' addresses (D8)."""
     address = gateway.addresses[instance]
     for summary in network.virtual_networks[gateway.virtual_network].summarized_gateway_prefixes:
         yield OriginConfig(prefix=summary, next_hop=address, tags=("self", "summary"))
@@ -239,8 +239,6 @@ def export_to_sibling() -> tuple[Policy, ...]:
 # --- Microsoft's edge -------------------------------------------------------------------------------------------------
 
 
-def export_from_edge_to_gateway(circuit: Circuit) -> tuple[Policy, ...]:
-    """As-override: 65515 becomes the edge's own ASN (R143)."""
 def edge_limit(network: Network, gateway_address: Address) -> dict[str, object]:
     """Prefixes that the edge takes from a gateway: one more ends the session, or isn't taken (R141, D23)."""
     limit = EDGE_PREFIX_LIMIT if gateway_address.version == 4 else EDGE_PREFIX_LIMIT_V6
@@ -253,6 +251,8 @@ def edge_rules() -> Policy:
     return (Term(name="customers' communities", do=({"community_remove": list(WELL_KNOWN)},), then="continue", source="R144"),)
 
 
+def export_from_edge_to_gateway(circuit: Circuit) -> tuple[Policy, ...]:
+    """As-override: 65515 becomes the edge's own ASN (R143)."""
     override = {"path_substitute": {"from": AZURE_ASN, "to": circuit.microsoft_asn}}
     return ((Term(name="as-override", do=(override,), then="continue", source="R143"),),)
 
