@@ -35,7 +35,8 @@ def test_the_way_from_on_premises_to_the_spoke() -> None:
     override = next(s for s in told.steps if "as-override" in s.text)
     assert override.rule == "R101"
     assert (override.before["as_path"], override.after["as_path"]) == ("65515 12076 65010", "65001 12076 65010")
-    assert told.steps[-1].text.startswith("spoke-rs#0 holds the one from hub2-nva as its equal")
+    assert told.steps[-2].text.startswith("spoke-rs#0 holds the one from hub2-nva as its equal")
+    assert told.steps[-1].text == "spoke-rs#0 uses those of hub1-nva and hub2-nva alike, of 2"
 
 
 def test_the_refusal_by_65515_and_its_remedy() -> None:

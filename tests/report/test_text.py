@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from dualhome.explain import Remedy, Step, Story
 from dualhome.net import Address, Prefix
 from dualhome.report import changes, data, story, tables
 from dualhome.report.json import checks, dumps, findings
@@ -114,7 +115,7 @@ def test_how_long_in_words() -> None:
 
 
 def test_a_story_is_told() -> None:
-    step = SimpleNamespace(
+    step = Step(
         node="hub1-nva",
         what="advertised",
         text="hub1-nva tells spoke-rs",
@@ -122,8 +123,8 @@ def test_a_story_is_told() -> None:
         before={"as_path": "65515"},
         after={"as_path": "65001"},
     )
-    remedy = SimpleNamespace(text="as_override on hub1-nva", change=None)
-    whole: Any = SimpleNamespace(question="why?", answer="spoke-rs refuses it.", steps=(step,), refusals=(step,), remedy=remedy)
+    remedy = Remedy(text="as_override on hub1-nva")
+    whole = Story(question="why?", answer="spoke-rs refuses it.", steps=(step,), refusals=(step,), remedy=remedy)
     assert text(story.told(whole)) == (
         "why?\nspoke-rs refuses it.\n\n  1. hub1-nva tells spoke-rs  R165\n       as_path 65515 → 65001\n\n"
         "  ✗ hub1-nva tells spoke-rs  R165\n       as_path 65515 → 65001\n\n→ as_override on hub1-nva"

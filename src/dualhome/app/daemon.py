@@ -132,7 +132,7 @@ ANSWERS: Final = frozenset(
         *("settle", "unsettled", "wait", "fail", "restore", "announce", "withdraw", "change", "watch", "outage", "shutdown"),
         *("get_network", "get_topology", "get_now_s", "get_journal", "nodes", "status", "audit"),
         *("sessions", "session_states", "speakers", "effective_routes", "learned", "advertised", "rejected", "table", "paths", "trace"),
-        *("why", "check"),
+        *("why", "why_session", "check"),
     )
 )
 

@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from dualhome.app.questions import Way
+from dualhome.app.run import Run
+from dualhome.app.what_if import settled
 from dualhome.check import Finding
 from dualhome.engine.views import RouteView, SessionView
 from dualhome.errors import RequestError, SystemRefused
@@ -314,9 +316,24 @@ class LiveRun:
 
     verdict = trace
 
-    def why(self, node: str, prefix: str) -> Story:
-        """Why a node has a route, or where it was lost."""
-        return self._ask("why", node, prefix)  # type: ignore[no-any-return]
+    def why(self, node: str, prefix: str, instead_of: str | None = None) -> Story:
+        """Why a node has a route, or where it was lost; with `instead_of` why it doesn't go by that node or address."""
+        return self._ask("why", node, prefix, instead_of)  # type: ignore[no-any-return]
+
+    def why_session(self, name: str) -> Story:
+        """Why a session is up or down."""
+        return self._ask("why_session", name)  # type: ignore[no-any-return]
+
+    def simulated(self) -> Run:
+        """A simulation of its topology as it is by now, with what is failed there; settled. What was announced by hand isn't in it."""
+        topology = self.topology
+        run = Run(topology, make_plan(topology.network))
+        settled(run)
+        for failed in self.status()["failed"]:
+            name, _, how = failed.rpartition(" (")
+            run.fail(name, how.rstrip(")"))
+            settled(run)
+        return run
 
     def check(self) -> list[Finding]:
         """Findings about the network as it is by now."""

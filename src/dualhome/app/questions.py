@@ -10,7 +10,7 @@ from dualhome.check import Finding
 from dualhome.engine import Engine, events
 from dualhome.engine.views import RouteView, SessionView
 from dualhome.errors import RequestError
-from dualhome.explain import Story, story
+from dualhome.explain import Story, session_story, story
 from dualhome.forwarding.effective import EffectiveRoute, effective_routes
 from dualhome.forwarding.trace import Path, paths, verdict
 from dualhome.model import Network
@@ -91,9 +91,13 @@ class Questions:
 
     verdict = trace
 
-    def why(self, node: str, prefix: str) -> Story:
-        """Why a node has a route to a prefix or an address, or where it was lost."""
-        return story(self.engine, node, prefix)
+    def why(self, node: str, prefix: str, instead_of: str | None = None) -> Story:
+        """Why a node has a route to a prefix, an address or a name, or where it was lost; with `instead_of` why it doesn't go by that node or address."""
+        return story(self.engine, node, prefix, instead_of)
+
+    def why_session(self, name: str) -> Story:
+        """Why the session `spoke-rs/hub1-nva` is up or down: of each instance of the first toward each of the second."""
+        return session_story(self.engine, name)
 
     def check(self) -> list[Finding]:
         """Findings about the network as it is by now."""

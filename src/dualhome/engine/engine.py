@@ -11,6 +11,7 @@ from dualhome.bgp import speaker as actions
 from dualhome.bgp.speaker import Speaker
 from dualhome.engine import events, rest
 from dualhome.engine.carriers import Carriers
+from dualhome.engine.decisions import Decisions
 from dualhome.engine.detection import Detection
 from dualhome.engine.events import Effect, JournalEntry, Target
 from dualhome.engine.faults import Faults, covers
@@ -42,6 +43,7 @@ class Engine:
         self.plan = plan
         self._outside, self._make = outside, make
         self.journal: list[JournalEntry] = []
+        self.decisions = Decisions()
         self.speakers: dict[str, Speaks] = {}
         self.memo: dict[object, Any] = {}
         self.now = START
@@ -126,6 +128,7 @@ class Engine:
                     del self._touched[name]
                     if name in self.speakers and name not in self._dead:
                         self._take(name, self.speakers[name].flush(now), effects)
+                    self.decisions.flushed(name)
             for place, count in self._programs.tick(now):
                 self._version += 1
                 self._log("programming", place, f"{count} prefixes changed on NICs")
@@ -163,6 +166,8 @@ class Engine:
         """An event of a transport; one of a speaker that is dead or gone comes too late."""
         name = event.speaker
         if name in self.speakers and name not in self._dead:
+            if isinstance(event, events.Bytes):
+                self.decisions.heard(name, event.peer, event.data)
             self._take(name, self.speakers[name].handle(event.peer, session_event(event), self.now, defer=True), effects)
             self._touched[name] = None
 
@@ -182,6 +187,7 @@ class Engine:
         if self._rib_versions.get(name) != speaker.version():
             self._rib_versions[name] = speaker.version()
             self._version += 1
+            self.decisions.decided(name, speaker.rib, self.now)
 
     def _note(self, name: str, peer: str, kind: str, text: str) -> None:
         pair = (name, peer)
@@ -401,6 +407,10 @@ class Engine:
     def carries(self, speaker: str, peer: str) -> bool:
         """Whether a packet of their session's transport, sent by `speaker` now, would arrive at `peer`."""
         return self._carriers.carries(speaker, peer)
+
+    def opens(self, speaker: str, peer: str) -> bool:
+        """Whether security groups let `speaker` open their session's transport."""
+        return self._carriers.opens(speaker, peer)
 
     def carrier(self, a: str, b: str) -> Carrier:
         """What carries the session of two speakers."""

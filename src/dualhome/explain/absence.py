@@ -40,8 +40,9 @@ def absent_story(facts: Facts, question: str, node: str, prefix: Prefix, wanted:
     kept = list(unique.values())
     if not kept:
         origin = way(facts, having[0], prefix)[0][0]
-        answer = f"{node} has no route {prefix}: {origin} announces it, and no session leads from there to {' or '.join(wanted) or node}"
-        return Story(question=question, answer=answer)
+        text = f"{origin} announces it, and no session leads from there to {' or '.join(wanted) or node}"
+        step = Step(node=origin, what="absent", text=text, rule="R76")
+        return Story(question=question, answer=f"{node} has no route {prefix}: {text}", refusals=(step,))
     stations = way(facts, kept[0].sender, prefix) if facts.has(kept[0].sender) else []
     rule = f" ({kept[0].step.rule})" if kept[0].step.rule else ""
     remedy = next((stop.remedy for stop in kept if stop.remedy is not None), None)
@@ -58,7 +59,7 @@ def _down_origins(facts: Facts, prefix: Prefix) -> Iterator[Step]:
     """Who would announce it, were they working."""
     for name, speaker in facts.plan.speakers.items():
         if prefix in speaker.config.origins and not facts.engine.alive(name):
-            yield Step(node=name, what="absent", text=f"{name}, which announces {prefix}, is down")
+            yield Step(node=name, what="absent", text=f"{name}, which announces {prefix}, is down", rule="R115")
 
 
 def _unannounced(facts: Facts, question: str, node: str, prefix: Prefix) -> Story:
@@ -76,12 +77,13 @@ def _unannounced(facts: Facts, question: str, node: str, prefix: Prefix) -> Stor
             text = f"{name} announces {prefix} only while it reaches {condition.host}, and it does not (R162)"
         else:
             text = f"{name} announces {prefix} by the file, and has withdrawn it"
-        refusals.append(Step(node=name, what="absent", text=text, rule="R162" if condition else ""))
+        refusals.append(Step(node=name, what="absent", text=text, rule="R162" if condition else "R115"))
     if refusals:
         return Story(question=question, answer=f"{node} has no route {prefix}: {refusals[0].text}", refusals=tuple(refusals), remedy=remedy)
     covering = {q: name for name, s in facts.plan.speakers.items() for q in s.config.origins if q != prefix and q.covers(prefix)}
-    answer = f"{node} has no route {prefix}: nobody announces it"
+    text = "nobody announces it"
     if covering:
         nearest = max(covering, key=lambda q: q.length)
-        answer += f"; {nearest}, which {covering[nearest]} announces, covers it"
-    return Story(question=question, answer=answer)
+        text += f"; {nearest}, which {covering[nearest]} announces, covers it"
+    step = Step(node=node, what="absent", text=f"{prefix}: {text}", rule="RFC 4271 section 9.4")
+    return Story(question=question, answer=f"{node} has no route {prefix}: {text}", refusals=(step,))

@@ -9,7 +9,7 @@ from dualhome.check.facts import Facts
 from dualhome.explain.absence import absent_story
 from dualhome.explain.search import holders, refusals
 from dualhome.explain.story import Remedy, Step, Story
-from dualhome.explain.tale import steps, way
+from dualhome.explain.tale import best, steps, way
 from dualhome.forwarding.effective import EffectiveRoute, effective_routes, select
 from dualhome.forwarding.world import Programmed
 from dualhome.model import GATEWAY_SUBNET, Network, base_name
@@ -31,21 +31,21 @@ def nic_story(facts: Facts, nic: str, prefix: Prefix) -> Story:
     question = f"Why does {nic} have {prefix}?"
     if active.source != BGP:
         kind = f"the user-defined route of {active.via}" if active.source == "User" else "a system route"
-        answer = f"{nic} {_does(active, prefix, hops)}: {kind}"
-        step = Step(node=nic, what="selected", text=answer, rule=active.rule, after=_row(active))
+        answer = f"{nic} {does(active, prefix, hops)}: {kind}"
+        step = Step(node=nic, what="selected", text=answer, rule=active.rule, after=row_data(active))
         return Story(question=question, answer=answer, steps=(step, *beaten))
     tale, announcers = _programmed(facts, active.via, prefix)
     tells = "tell" if len(announcers) > 1 else "tells"
     by = f"{active.via} programs what {' and '.join(announcers)} {tells} it" if announcers else f"{active.via} programs it"
-    if not any(facts.engine.alive(name) for name in _instances(facts, active.via)):
+    if not any(facts.engine.alive(name) for name in instances_of(facts, active.via)):
         by = f"{active.via}, which programmed it, is down, and nobody takes it back"
     if active.next_hop_type == "None":
         text = f"{nic} drops packets for {prefix}: the next hop that {active.via} programs is in no virtual network that is its own or peered with it"
-        remedy = Remedy(text=f"peer {_home(facts.engine.network, nic)[0]} with the virtual network of the next hop")
-        last = Step(node=nic, what="selected", text=text, rule="R43", after=_row(active))
+        remedy = Remedy(text=f"peer {stands_in(facts.engine.network, nic)[0]} with the virtual network of the next hop")
+        last = Step(node=nic, what="selected", text=text, rule="R43", after=row_data(active))
         return Story(question=question, answer=f"{text} (R43)", steps=tale, refusals=(last,), remedy=remedy)
     text = f"{nic} sends packets for {prefix} to {hops or active.next_hop_type}"
-    last = Step(node=nic, what="programmed", text=f"{text}: {by}", rule=active.rule, after=_row(active))
+    last = Step(node=nic, what="programmed", text=f"{text}: {by}", rule=active.rule, after=row_data(active))
     speaker = _holder(facts, active.via, prefix)
     refused = refusals(facts, prefix, speaker) if speaker else []
     return Story(
@@ -57,7 +57,7 @@ def nic_story(facts: Facts, nic: str, prefix: Prefix) -> Story:
     )
 
 
-def _does(row: EffectiveRoute, prefix: Prefix, hops: str) -> str:
+def does(row: EffectiveRoute, prefix: Prefix, hops: str) -> str:
     """What happens to its packets, by the kind of next hop."""
     where = {
         "None": "drops packets for {}",
@@ -79,13 +79,14 @@ def announced(facts: Facts, prefix: Prefix) -> bool:
     return any(prefix in speaker.config.origins for speaker in facts.plan.speakers.values()) or bool(holders(facts, prefix))
 
 
-def _instances(facts: Facts, owner: str) -> list[str]:
+def instances_of(facts: Facts, owner: str) -> list[str]:
+    """Speakers of an object."""
     return [name for name in facts.plan.speakers if base_name(name) == base_name(owner) and facts.has(name)]
 
 
 def _holder(facts: Facts, owner: str, prefix: Prefix) -> str | None:
     """Its first working instance that has a route."""
-    return next((n for n in _instances(facts, owner) if facts.engine.alive(n) and facts.candidates(n, prefix)), None)
+    return next((n for n in instances_of(facts, owner) if facts.engine.alive(n) and facts.candidates(n, prefix)), None)
 
 
 def _programmed(facts: Facts, by: str, prefix: Prefix) -> tuple[tuple[Step, ...], list[str]]:
@@ -109,15 +110,38 @@ def _beaten(facts: Facts, nic: str, prefix: Prefix, active: EffectiveRoute, rows
     for row in rows:
         if row is not active:
             text = f"{KINDS[row.source]} ({row.next_hop_type}) is Invalid: {KINDS[active.source]} of the same prefix goes first"
-            yield Step(node=nic, what="lost", text=text, rule=row.rule or "R56", after=_row(row))
+            yield Step(node=nic, what="lost", text=text, rule=row.rule or "R56", after=row_data(row))
+    if active.source == BGP:
+        yield from _left_out(facts, nic, prefix, active)
     if active.source != BGP and not any(row.source == BGP for row in rows):
-        for programmed in _offers(facts, nic, prefix):
+        for programmed in offers(facts, nic, prefix):
             rule = "R56" if active.source == "Default" else "R60"
             text = f"{programmed.by} has {prefix} for it too, to {' and '.join(map(str, programmed.next_hops))}; {KINDS[active.source]} goes first"
             yield Step(node=nic, what="lost", text=text, rule=rule)
 
 
-def _home(network: Network, nic: str) -> tuple[str, str | None]:
+def _left_out(facts: Facts, nic: str, prefix: Prefix, active: EffectiveRoute) -> Iterator[Step]:
+    """Next hops that are programmed and not used: out of reach (R43), of another equal ExpressRoute connection (R114)."""
+    programmed = next((p for p in offers(facts, nic, prefix) if p.by == active.via), None)
+    if programmed is None:
+        return
+    network = facts.engine.network
+    for hop in (hop for hop in programmed.next_hops if hop not in active.next_hops):
+        text = f"next hop {hop} is left out: it is in no virtual network that is {stands_in(network, nic)[0]} itself or peered with it"
+        yield Step(node=nic, what="lost", text=text, rule="R43")
+    if programmed.route_class != "er":
+        return
+    gateways = {x.gateway for c in network.circuits.values() for x in c.gateways if c.microsoft_address(0) in programmed.next_hops}
+    for circuit in network.circuits.values():
+        beside = any(x.gateway in gateways for x in circuit.gateways) and not {circuit.microsoft_address(i) for i in (0, 1)} & {
+            *active.next_hops
+        }
+        if beside and any(best(facts, f"{circuit.name}#{i}", prefix) for i in (0, 1) if facts.has(f"{circuit.name}#{i}")):
+            text = f"{circuit.name} leads there too, and of several ExpressRoute connections only one is used: of the highest weight, then by name"
+            yield Step(node=nic, what="lost", text=text, rule="R114")
+
+
+def stands_in(network: Network, nic: str) -> tuple[str, str | None]:
     """Its virtual network and the route table of its subnet."""
     base = base_name(nic)
     if base in network.gateways:
@@ -128,10 +152,10 @@ def _home(network: Network, nic: str) -> tuple[str, str | None]:
     return found.virtual_network, network.subnet(found.subnet).route_table
 
 
-def _offers(facts: Facts, nic: str, prefix: Prefix) -> Iterator[Programmed]:
+def offers(facts: Facts, nic: str, prefix: Prefix) -> Iterator[Programmed]:
     """What its own virtual network and its transit hub would program for the prefix."""
     network = facts.engine.network
-    home, _ = _home(network, nic)
+    home, _ = stands_in(network, nic)
     hub = network.transit_hub(home)
     part = None if base_name(nic) in network.gateways else nic
     for place in (home, hub) if hub else (home,):
@@ -144,7 +168,7 @@ def absent(facts: Facts, nic: str, prefix: Prefix) -> Story:
     """What kept the route from the NIC: the subnet, a system route, the missing transit pair, or something before."""
     engine, network = facts.engine, facts.engine.network
     question = f"Why does {nic} not have {prefix}?"
-    home, table = _home(network, nic)
+    home, table = stands_in(network, nic)
     rows = effective_routes(engine, nic)
     used = select(rows, prefix.address(0))
     if used is None:
@@ -153,21 +177,22 @@ def absent(facts: Facts, nic: str, prefix: Prefix) -> Story:
         instead = f"its packets are dropped by {used.prefix} (None)"
     else:
         instead = f"it uses {used.prefix} ({used.next_hop_type}) instead"
-    offered = next(_offers(facts, nic, prefix), None)
+    offered = next(offers(facts, nic, prefix), None)
     if offered is not None:
-        reason, rule, remedy = _hidden(network, nic, prefix, table, rows)
+        reason, rule, remedy = hidden(network, nic, prefix, table, rows)
         tale, _ = _programmed(facts, offered.by, prefix)
         step = Step(node=nic, what="absent", text=f"{offered.by} has {prefix} for {nic}, but {reason}; {instead}", rule=rule)
         answer = f"{nic} has no route {prefix}: {reason}" + (f" ({rule})" if rule else "") + f"; {instead}"
         return Story(question=question, answer=answer, steps=tale, refusals=(step,), remedy=remedy)
-    wanted = _programmers(facts, home) or _programmers(facts, network.transit_hub(home) or "")
+    wanted = programmers(facts, home) or programmers(facts, network.transit_hub(home) or "")
     if not wanted and (story := _no_transit(facts, question, nic, home, prefix)):
         return story
     told = absent_story(facts, question, nic, prefix, wanted)
-    return replace(told, answer=f"{told.answer}; {instead}")
+    meanwhile = (Step(node=nic, what="selected", text=f"{nic}: {instead}", rule=used.rule, after=row_data(used)),) if used else ()
+    return replace(told, answer=f"{told.answer}; {instead}", refusals=(*told.refusals, *meanwhile))
 
 
-def _hidden(
+def hidden(
     network: Network, nic: str, prefix: Prefix, table: str | None, rows: tuple[EffectiveRoute, ...]
 ) -> tuple[str, str, Remedy | None]:
     """Why a programmed route is not among the effective ones: reason, rule, remedy."""
@@ -189,7 +214,7 @@ def _hidden(
     return "it is not programmed there", "", None
 
 
-def _programmers(facts: Facts, virtual_network: str) -> tuple[str, ...]:
+def programmers(facts: Facts, virtual_network: str) -> tuple[str, ...]:
     """The speakers that program its NICs: its route server's instances, else its gateways'."""
     network = facts.engine.network
     rs = network.route_server_of(virtual_network)
@@ -201,7 +226,7 @@ def _no_transit(facts: Facts, question: str, nic: str, home: str, prefix: Prefix
     """A peered virtual network has it, and no transit pair brings it here (R34, R35)."""
     network = facts.engine.network
     for peering in network.connected(home):
-        for name in _programmers(facts, peering.remote):
+        for name in programmers(facts, peering.remote):
             if not facts.candidates(name, prefix):
                 continue
             hub = peering.remote
@@ -215,7 +240,8 @@ def _no_transit(facts: Facts, question: str, nic: str, home: str, prefix: Prefix
     return None
 
 
-def _row(row: EffectiveRoute) -> dict[str, object]:
+def row_data(row: EffectiveRoute) -> dict[str, object]:
+    """A row as steps show it."""
     return {
         "prefix": str(row.prefix),
         "source": row.source,

@@ -54,7 +54,7 @@ def stops(facts: Facts, prefix: Prefix, wanted: tuple[str, ...], having: list[st
     found = []
     for sender in (name for name in having if name in far):
         for receiver in (p for p in facts.peers(sender) if p in without and far[p] < far[sender]):
-            found.append(_judge(facts, prefix, sender, receiver, far[receiver]))
+            found.append(judge(facts, prefix, sender, receiver, far[receiver]))
     for receiver in (name for name in wanted if name in without and facts.has(name)):
         for sender in facts.outside(receiver):
             found.append(_from_outside(facts, prefix, sender, receiver))
@@ -70,7 +70,7 @@ def _from_outside(facts: Facts, prefix: Prefix, sender: str, receiver: str) -> S
     state = facts.state(receiver, sender)
     cause = "it has not told of it" if state == "Established" else f"the session is {state}"
     text = f"{receiver} has no {prefix} from {sender}, for which another program speaks: {cause}"
-    return Stop(sender=sender, receiver=receiver, distance=0, step=Step(node=receiver, what="absent", text=text))
+    return Stop(sender=sender, receiver=receiver, distance=0, step=Step(node=receiver, what="absent", text=text, rule="R115"))
 
 
 def refusals(facts: Facts, prefix: Prefix, speaker: str) -> list[Stop]:
@@ -86,7 +86,7 @@ def refusals(facts: Facts, prefix: Prefix, speaker: str) -> list[Stop]:
     return found
 
 
-def _judge(facts: Facts, prefix: Prefix, sender: str, receiver: str, distance: int) -> Stop:
+def judge(facts: Facts, prefix: Prefix, sender: str, receiver: str, distance: int) -> Stop:
     """Why the receiver has no route from the sender."""
     step, remedy = _down(facts, sender, receiver) or _withheld(facts, prefix, sender, receiver) or _refused(facts, prefix, sender, receiver)
     return Stop(sender=sender, receiver=receiver, distance=distance, step=step, remedy=remedy)
@@ -137,7 +137,8 @@ def _withheld(facts: Facts, prefix: Prefix, sender: str, receiver: str) -> tuple
         return None
     judgement = next((j for j in facts.exports(sender, receiver, prefix) if j.effect == "reject"), None)
     if judgement is None:
-        return Step(node=sender, what="absent", text=f"{sender} does not tell {receiver} of {prefix}"), None
+        text = f"{sender} does not tell {receiver} of {prefix}"
+        return Step(node=sender, what="absent", text=text, rule="RFC 4271 section 9.1.3"), None
     word = judgement.term or judgement.reason or judgement.step
     texts = {
         "no-advertise": f"{sender} does not tell {receiver} of {prefix}: it carries no-advertise",
@@ -147,8 +148,8 @@ def _withheld(facts: Facts, prefix: Prefix, sender: str, receiver: str) -> tuple
     }
     by = f"{sender} does not tell {receiver} of {prefix}: {word}"
     text = texts.get(judgement.step, by)
-    step = Step(node=sender, what="absent", text=text, rule=judgement.rule, before=judgement.before)
-    return step, _remedy_for_export(facts, prefix, sender, receiver, judgement.step, word)
+    step = Step(node=sender, what="absent", text=text, rule=judgement.rule or "RFC 4271 section 9.1.3", before=judgement.before)
+    return step, _remedy_for_export(facts, prefix, sender, receiver, judgement.step, judgement.term)
 
 
 def _remedy_for_export(facts: Facts, prefix: Prefix, sender: str, receiver: str, step: str, term: str) -> Remedy | None:
@@ -176,7 +177,8 @@ def _refused(facts: Facts, prefix: Prefix, sender: str, receiver: str) -> tuple[
     judgement = next((j for j in facts.imports(receiver, sender, prefix) if j.effect == "reject"), None)
     told = facts.advertised(sender, receiver, prefix) if facts.has(sender) else []
     if judgement is None:
-        return Step(node=receiver, what="absent", text=f"{receiver} has not taken {prefix} from {sender} yet"), None
+        text = f"{receiver} has not taken {prefix} from {sender} yet"
+        return Step(node=receiver, what="absent", text=text, rule="RFC 4271 section 9.1.1"), None
     path = judgement.before.get("as_path") or (told[0].as_path if told else "")
     speaker = facts.plan.speakers[receiver]
     reason = judgement.reason or judgement.step
@@ -193,7 +195,7 @@ def _refused(facts: Facts, prefix: Prefix, sender: str, receiver: str) -> tuple[
     if reason == "as-loop" and speaker.config.asn != 65515:
         rule = "RFC 4271 section 9.1.2"
     text = f"{receiver} refused {prefix} from {sender}: {why}"
-    step = Step(node=receiver, what="absent", text=text, rule=rule, before=judgement.before)
+    step = Step(node=receiver, what="absent", text=text, rule=rule or "RFC 4271 section 9.1.1", before=judgement.before)
     return step, _remedy_for_import(facts, prefix, sender, receiver, reason, own)
 
 

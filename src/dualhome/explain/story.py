@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from dualhome.units import as_seconds
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
@@ -42,14 +44,43 @@ class Remedy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """A part of an outage. `kind`: detection | withdrawal | decision | programming | other | open; `at_us` counts from what was done to the network."""
+
+    kind: str
+    node: str
+    text: str
+    at_us: int
+    took_us: int
+    rule: str = ""
+    peer: str = ""  # whose loss was detected, or who was told
+
+    def to_data(self) -> dict[str, object]:
+        """For JSON, in seconds."""
+        return {
+            "kind": self.kind,
+            "node": self.node,
+            "text": self.text,
+            "rule": self.rule,
+            "at_s": as_seconds(self.at_us),
+            "took_s": as_seconds(self.took_us),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """The tale of a route: how it came to the node, or where it got to and what stopped it there."""
+    """What `why` answers: the answer in a sentence, then its steps, what was refused or lost on the way, and what would help.
+
+    Of an outage `phases` are its parts, which follow one another and add up to it. `facts` is what a program may want to know of the answer.
+    """
 
     question: str
     answer: str
     steps: tuple[Step, ...] = ()
     refusals: tuple[Step, ...] = ()
     remedy: Remedy | None = None
+    phases: tuple[Phase, ...] = ()
+    facts: Mapping[str, object] = field(default_factory=dict)
 
     def to_data(self) -> dict[str, object]:
         """For JSON."""
@@ -59,11 +90,14 @@ class Story:
             "steps": [step.to_data() for step in self.steps],
             "refusals": [step.to_data() for step in self.refusals],
             "remedy": self.remedy.to_data() if self.remedy else None,
+            **({"phases": [phase.to_data() for phase in self.phases]} if self.phases else {}),
+            **self.facts,
         }
 
     def lines(self) -> list[str]:
-        """As plain text: question, answer, steps, refusals, remedy."""
+        """As plain text: question, answer, phases, steps, refusals, remedy."""
         text = [self.question, f"  {self.answer}"]
+        text += [f"  {as_seconds(phase.took_us):.6f} s {phase.kind}: {phase.text}" for phase in self.phases]
         text += [f"  {number}. {step.text}{_rule(step)}" for number, step in enumerate(self.steps, 1)]
         text += [f"  ✗ {step.text}{_rule(step)}" for step in self.refusals]
         return [*text, f"  remedy: {self.remedy.text}"] if self.remedy else text

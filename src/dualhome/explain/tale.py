@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Final
 
 from dualhome.check.facts import Facts
 from dualhome.explain.story import Step
@@ -101,14 +101,15 @@ def _import(facts: Facts, sender: str, receiver: str, route: Route, prefix: Pref
 def _losers(facts: Facts, name: str, prefix: Prefix, *, last: bool) -> Iterator[Step]:
     """Other candidates and the round that each lost in; on the way only those that lost before the tie-breakers, at its end all."""
     for route in facts.candidates(name, prefix):
-        if route.best or (route.multipath and not last):
+        if route.best or (not last and (route.multipath or route.lost_in == "self")):
             continue
         sender = facts.source(name, route) or "itself"
         if route.multipath:
             text = f"{name} holds the one from {sender} as its equal, and uses both ({route.as_path or 'no AS path'}, next hop {route.next_hop})"
             yield Step(node=name, what="chosen", text=text, rule="R106", after=attributes(route))
         else:
-            text = f"{name} has it from {sender} as well (AS path {route.as_path or 'empty'}, next hop {route.next_hop}), which {lost_round(route)}"
+            text = f"{name} has it from {sender} as well (AS path {route.as_path or 'empty'}, next hop {route.next_hop}), which "
+            text += compared(facts, name, route, best(facts, name, prefix))
             yield Step(node=name, what="lost", text=text, rule=ROUND_RULES.get(route.lost_in or "", ""), after=attributes(route))
 
 
@@ -116,6 +117,35 @@ def lost_round(route: Route) -> str:
     """In which round of the decision it lost, and what that means."""
     word = ROUND_WORDS.get(route.lost_in or "")
     return f"lost in round {route.lost_in}" + (f": {word}" if word else "")
+
+
+def compared(facts: Facts, speaker: str, route: Route, winner: Route | None) -> str:
+    """The round in which it lost, and the two values that were compared there: `lost in round as-path: a longer AS path, 3 ASNs against 1 of hub1-nva's`."""
+    text = lost_round(route)
+    value = VALUES.get(route.lost_in or "")
+    if winner is None or value is None:
+        return text
+    mine, theirs = value(route), value(winner)
+    whose = facts.source(speaker, winner) or speaker
+    return f"{text}, {mine} against {theirs} of {whose}'s" if mine != theirs else text
+
+
+def _kind(route: Route) -> str:
+    words = {"class:er": "ExpressRoute", "class:vpn": "VPN", "class:nva": "an NVA"}
+    return next((words[tag] for tag in route.tags if tag in words), "another")
+
+
+VALUES: Final[Mapping[str, Callable[[Route], object]]] = {
+    "preference": _kind,
+    "preference-tie": _kind,
+    "weight": lambda route: route.weight,
+    "local-preference": lambda route: route.local_preference,
+    "as-path": lambda route: route.as_path_length,
+    "origin": lambda route: route.origin,
+    "med": lambda route: route.med or 0,
+    "med-of-any": lambda route: route.med or 0,
+}
+"""What each round compares, as far as a reader would look at it."""
 
 
 def attributes(route: Route) -> dict[str, object]:

@@ -8,28 +8,63 @@ from dualhome.check.facts import Facts, Machine
 from dualhome.errors import RequestError
 from dualhome.explain.absence import absent_story
 from dualhome.explain.nic import announced, nic_story, only_the_systems
+from dualhome.explain.nic_rivals import nic_rival
+from dualhome.explain.rivals import speaker_rival
 from dualhome.explain.search import refusals
 from dualhome.explain.story import Remedy, Step, Story
 from dualhome.explain.tale import best, steps, way
 from dualhome.forwarding.effective import effective_routes
+from dualhome.forwarding.places import places
 from dualhome.model import base_name
 from dualhome.net import Address, Prefix
 
 
-def story(engine: Machine, node: str, prefix: Prefix | str) -> Story:
-    """Why the node has a route for exactly this prefix, or why it has none; an address stands for the longest prefix that anyone has for it.
+def story(engine: Machine, node: str, prefix: Prefix | str, instead_of: str | None = None) -> Story:
+    """Why the node has a route for exactly this prefix, or why it has none; an address or a name stands for the longest prefix that anyone has for it.
 
-    For a machine, a NIC or a gateway its effective route; for any other speaker (and an NVA that has a route of its own) its Loc-RIB.
+    For a machine, a NIC or a gateway its effective route; for any other speaker (and an NVA that has a route of its own) its Loc-RIB. With `instead_of`
+    why it does not send packets by that node or address.
 
     Raises:
         RequestError: no such node, or a prefix that is none.
     """
-    if isinstance(prefix, str):
-        try:
-            prefix = Prefix.parse(prefix) if "/" in prefix else _longest(engine, node, Address.parse(prefix))
-        except ValueError as error:
-            raise RequestError(f"'{prefix}' is no prefix ({error}); write it as 192.168.0.0/16") from error
-    facts, network = Facts(engine), engine.network
+    asked, prefix = prefix, _prefix(engine, node, prefix)
+    facts, subjects = Facts(engine), _subjects(engine, node)
+    using = (name for name in subjects if facts.has(name) and engine.alive(name) and best(facts, name, prefix) is not None)
+    subject = next(using, subjects[0])
+    told = _story(facts, subject, prefix) if instead_of is None else _rival(facts, subject, prefix, instead_of)
+    return _named(told, asked, prefix)
+
+
+def _rival(facts: Facts, subject: str, prefix: Prefix, via: str) -> Story:
+    """Of a NIC, or of an NVA's own routes where it has one."""
+    network = facts.engine.network
+    of_gateway = base_name(subject) in network.gateways
+    speaks = facts.has(subject) and not of_gateway and best(facts, subject, prefix) is not None
+    if (of_gateway or network.nic(subject) is not None) and not speaks:
+        return nic_rival(facts, subject, prefix, via)
+    return speaker_rival(facts, subject, prefix, via)
+
+
+def _subjects(engine: Machine, node: str) -> list[str]:
+    """The NIC, gateway or speakers whose routes are asked about."""
+    network = engine.network
+    base = base_name(node)
+    if base in network.gateways or network.nic(node):
+        return [node]
+    if base in network.virtual_machines:
+        return [network.virtual_machines[base].nic.name]
+    instances = [name for name in engine.plan.speakers if name == node or (base_name(name) == node and name in engine.speakers)]
+    if not instances and node in network.hosts():
+        instances = [name for name in network.hosts()[node][1] if name in engine.speakers]
+    if not instances:
+        known = ", ".join(sorted({base_name(name) for name in engine.plan.speakers} | set(network.virtual_machines)))
+        raise RequestError(f"nothing here is named '{node}' and has routes; there are {known}")
+    return instances
+
+
+def _story(facts: Facts, node: str, prefix: Prefix) -> Story:
+    engine, network = facts.engine, facts.engine.network
     base = base_name(node)
     if base in network.gateways or network.nic(node):
         speaker = node if facts.has(node) and base not in network.gateways else None
@@ -42,17 +77,26 @@ def story(engine: Machine, node: str, prefix: Prefix | str) -> Story:
         if speaker is not None and not any(row.prefix == prefix for row in effective_routes(engine, node)):
             return speaker_story(facts, speaker, prefix)
         return nic_story(facts, node, prefix)
-    if base in network.virtual_machines:
-        return nic_story(facts, network.virtual_machines[base].nic.name, prefix)
-    instances = [name for name in engine.plan.speakers if name == node or (base_name(name) == node and facts.has(name))]
-    if not instances and node in network.hosts():
-        instances = [name for name in network.hosts()[node][1] if facts.has(name)]
-    if not instances:
-        known = ", ".join(sorted({base_name(name) for name in engine.plan.speakers} | set(network.virtual_machines)))
-        raise RequestError(f"nothing here is named '{node}' and has routes; there are {known}")
-    return speaker_story(
-        facts, next((n for n in instances if engine.alive(n) and best(facts, n, prefix) is not None), instances[0]), prefix
-    )
+    return speaker_story(facts, node, prefix)
+
+
+def _prefix(engine: Machine, node: str, asked: Prefix | str) -> Prefix:
+    """What is asked about: a prefix as it is written, else the longest one for an address or for what a name stands for."""
+    if isinstance(asked, Prefix):
+        return asked
+    try:
+        return Prefix.parse(asked) if "/" in asked else _longest(engine, node, Address.parse(asked))
+    except ValueError as error:
+        if "/" in asked or asked[:1].isdigit():
+            raise RequestError(f"'{asked}' is no prefix ({error}); write it as 192.168.0.0/16") from error
+    return _longest(engine, node, places(engine).address_of(asked))
+
+
+def _named(told: Story, asked: Prefix | str, prefix: Prefix) -> Story:
+    """With the name or address that stands for the prefix."""
+    if isinstance(asked, Prefix) or asked == str(prefix):
+        return told
+    return replace(told, question=told.question.replace(str(prefix), f"{prefix}, the way to {asked},", 1).replace(",?", "?"))
 
 
 def _longest(engine: Machine, node: str, address: Address) -> Prefix:
@@ -60,7 +104,7 @@ def _longest(engine: Machine, node: str, address: Address) -> Prefix:
     network = engine.network
     known = [prefix for speaker in engine.plan.speakers.values() for prefix in speaker.config.origins]
     if base_name(node) in network.gateways or network.nic(node):
-        known += [row.prefix for row in effective_routes(engine, node) if row.source != "Default"]
+        known += [row.prefix for row in effective_routes(engine, node) if row.state == "Active"]
     covering = [prefix for prefix in known if prefix.covers(address)]
     return max(covering, key=lambda prefix: prefix.length, default=address.host_prefix)
 
@@ -70,7 +114,7 @@ def speaker_story(facts: Facts, speaker: str, prefix: Prefix) -> Story:
     question = f"Why does {speaker} have {prefix}?"
     if not facts.engine.alive(speaker):
         text = f"{speaker} is down"
-        step = Step(node=speaker, what="absent", text=text)
+        step = Step(node=speaker, what="absent", text=text, rule="R115")
         question = f"Why does {speaker} not have {prefix}?"
         return Story(
             question=question,
@@ -91,10 +135,24 @@ def speaker_story(facts: Facts, speaker: str, prefix: Prefix) -> Story:
     return Story(
         question=question,
         answer=answer,
-        steps=tuple(steps(facts, stations, prefix)),
+        steps=(*steps(facts, stations, prefix), _chosen(facts, speaker, prefix)),
         refusals=tuple(stop.step for stop in refused),
         remedy=next((stop.remedy for stop in refused if stop.remedy is not None), None),
     )
+
+
+def _chosen(facts: Facts, speaker: str, prefix: Prefix) -> Step:
+    """How the decision ended: alone, as the best, or as one of several equal ones (R106)."""
+    candidates = facts.candidates(speaker, prefix)
+    used = list(dict.fromkeys(facts.source(speaker, route) or "itself" for route in candidates if route.multipath or route.best))
+    if len(candidates) == 1:
+        text = f"{speaker} uses it: there is no other"
+    elif len(used) > 1:
+        text = f"{speaker} uses those of {' and '.join(used)} alike, of {len(candidates)}"
+    else:
+        text = f"{speaker} uses the one from {used[0]}, the best of {len(candidates)}"
+    of_server = base_name(speaker) in facts.engine.network.route_servers
+    return Step(node=speaker, what="selected", text=text, rule="R106" if of_server else "RFC 4271 section 9.1.2")
 
 
 def _and_on_its_nic(facts: Facts, told: Story, nva: str, prefix: Prefix) -> Story:

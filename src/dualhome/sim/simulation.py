@@ -6,6 +6,8 @@ import heapq
 
 from dualhome.engine import Engine, events
 from dualhome.errors import NotSettled
+from dualhome.explain.gap import Gap
+from dualhome.forwarding.places import places
 from dualhome.plan import Plan
 from dualhome.sim.probes import Probe
 from dualhome.sim.record import Record
@@ -76,6 +78,7 @@ class Simulation:
         Raises:
             RequestError: it names what isn't there; then nothing has happened.
         """
+        self.engine.decisions.clear(self.now)
         self._give(event)
         for probe in self._probes.values():
             probe.mark(self.now)
@@ -91,11 +94,17 @@ class Simulation:
             probe = Probe(source, destination)
             probe.look(self.engine, self.now)
             self._probes[source, destination] = probe
+            self.engine.watch(places(self.engine).address_of(destination))
 
     def outage(self, source: str, destination: str) -> float:
         """Seconds of the longest gap of any flow since the last event, or since the stream is watched."""
         self.probe(source, destination)
         return as_seconds(self._probes[source, destination].outage(self.now))
+
+    def gap(self, source: str, destination: str) -> Gap | None:
+        """The longest of these gaps with what its flow met; None where no flow was interrupted."""
+        self.probe(source, destination)
+        return self._probes[source, destination].gap(self.now)
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
