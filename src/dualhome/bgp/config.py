@@ -32,11 +32,17 @@ class SessionConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerConfig:
-    """A peer: the session, and the policy of its routes, which may change while the session stays."""
+    """A peer: the session, and the policy of its routes, which may change while the session stays.
+
+    `asks_for` names what its routes are for: with one more name in it, the peer has to tell them all again, by a ROUTE-REFRESH (RFC 2918), or where it
+    can't or `resets` is set, by a session that begins anew.
+    """
 
     session: SessionConfig
     policy: PeerPolicy
     enabled: bool = True  # False: administratively down
+    asks_for: tuple[str, ...] = ()
+    resets: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

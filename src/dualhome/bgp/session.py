@@ -160,6 +160,11 @@ class Session:
             self._restart_keepalive(link, now)
         return self._take()
 
+    @property
+    def can_refresh(self) -> bool:
+        """Whether the session is Established and the peer understands a ROUTE-REFRESH."""
+        return bool((link := self._established) and link.open and link.open.route_refresh)
+
     def request_refresh(self) -> list[Action]:
         """Ask for all routes again, by one ROUTE-REFRESH a family that both ends named (RFC 2918 section 3).
 

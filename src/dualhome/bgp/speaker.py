@@ -172,6 +172,16 @@ class Speaker:
             self.rib.set_peer(self._numbers[name], new.policy.json())
         if self._running and new.enabled and (old is None or not old.enabled or old.session != new.session):
             self._handle(name, events.ManualStart(), now)
+        elif old is not None and not set(new.asks_for) <= set(old.asks_for) and self._session_is_up(name):
+            self._ask_again(name, new, now)
+
+    def _ask_again(self, name: str, peer: PeerConfig, now: Instant) -> None:
+        """A soft reset, or where that can't be a hard one (Cease/4)."""
+        if self._sessions[name].can_refresh and not peer.resets:
+            self._perform(name, self._sessions[name].request_refresh(), now)
+        else:
+            self._handle(name, events.ManualStop("administrative reset", 4), now)
+            self._handle(name, events.ManualStart(), now)
 
     def _change_origins(self, old: SpeakerConfig) -> None:
         for prefix in old.origins:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from dualhome.engine.faults import Faults
+from dualhome.forwarding.packets import BGP
 from dualhome.forwarding.trace import reaches
 from dualhome.forwarding.world import Programmed, RibHop, World
 from dualhome.model import Network, UserRoute
@@ -68,6 +69,7 @@ class Carriers:
         self._views = {steered: ControlPlane(world, faults, steered=steered) for steered in (True, False)}
         self._known: dict[tuple[str, str], bool] = {}
         self._steered: dict[tuple[str, str], tuple[int, bool]] = {}
+        self._opening: dict[tuple[str, str], tuple[int, bool]] = {}
         self.change(plan)
 
     def change(self, plan: Plan) -> None:
@@ -80,6 +82,7 @@ class Carriers:
         """Something failed or was mended."""
         self._known.clear()
         self._steered.clear()
+        self._opening.clear()
         for view in self._views.values():
             view.memo.clear()
 
@@ -103,6 +106,19 @@ class Carriers:
             self._known[pair] = arrives
         return arrives
 
+    def opens(self, speaker: str, peer: str) -> bool:
+        """Whether network security groups let `speaker` open a transport to its peer's TCP port 179. They judge whoever opens it, and either side may
+        (R77); of a transport that is open they let everything pass, so `carries` doesn't ask them.
+        """
+        session, pair = self._sessions.get((speaker, peer)), (speaker, peer)
+        if session is None or session.carrier is not Carrier.NETWORK or not self._plan.network.network_security_groups:
+            return True
+        version = self._world.version()
+        if pair not in self._opening or self._opening[pair][0] != version:
+            address = self._plan.speakers[speaker].config.peers[peer].session.remote_address
+            self._opening[pair] = version, reaches(self._views[True], speaker, address, BGP)
+        return self._opening[pair][1]
+
     def _arrives(self, session: SessionPlan, speaker: str, peer: str, *, steered: bool) -> bool:
         faults = self._faults
         if session.carrier is Carrier.NOWHERE or faults.mute(speaker) or faults.mute(peer):
@@ -116,6 +132,8 @@ class Carriers:
     def _may_be_steered(self, speaker: str, peer: str) -> bool:
         """Whether routes of BGP, or of a user, decide where these packets go; else the sender's virtual network or a peering of it leads to the peer."""
         network = self._plan.network
+        if network.quirks.virtual_network_equal_bgp:  # BGP's routes may win there too (D3)
+            return True
         mine, theirs = self._plan.speakers[speaker].virtual_network, self._plan.speakers[peer].virtual_network
         if mine is None or theirs is None:
             return True

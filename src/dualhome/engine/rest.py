@@ -24,6 +24,10 @@ class Machine(Protocol):
         """Whether a packet of this session arrives at the peer."""
         ...
 
+    def opens(self, speaker: str, peer: str) -> bool:
+        """Whether security groups let the speaker open a transport to the peer."""
+        ...
+
     def carrier(self, a: str, b: str) -> Carrier:
         """What carries their session."""
         ...
@@ -55,6 +59,7 @@ def restless(engine: Machine, speaker: str, peer: str) -> str | None:
         if not arrive:
             return f"packets of {speaker}/{peer} don't arrive: a hold timer will end it" if session.hold_time_s else None
         return None if engine.wants(peer, speaker) else f"{speaker}/{peer} is Established and {peer} doesn't want it any more"
-    if arrive and all(engine.wants(*pair) for pair in both) and max(engine.refusals(*pair) for pair in both) < HOPELESS:
+    opens = any(engine.opens(*pair) for pair in both)
+    if arrive and opens and all(engine.wants(*pair) for pair in both) and max(engine.refusals(*pair) for pair in both) < HOPELESS:
         return f"{speaker}/{peer} is {session.state.value} and may come up"
     return None

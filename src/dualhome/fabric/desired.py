@@ -12,6 +12,7 @@ from dualhome.fabric.ports import INTERNET, Ports
 from dualhome.fabric.state import Group, Hop, Port, PortState, State
 from dualhome.forwarding.effective import Routes, routes_of
 from dualhome.forwarding.places import places
+from dualhome.forwarding.security import live_backends
 from dualhome.forwarding.world import World
 from dualhome.model import LoadBalancer, Network, Nic, base_name
 from dualhome.net import DEFAULT_V4, DEFAULT_V6, Address, Prefix
@@ -167,6 +168,4 @@ def _backends(network: Network, balancer: LoadBalancer) -> list[Nic]:
 
 
 def _live(world: World, balancer: LoadBalancer, ports: Ports) -> Iterator[int]:
-    for nic in _backends(world.network, balancer):
-        if nic.name in ports.nics and world.alive(nic.machine):
-            yield ports.nics[nic.name].number
+    yield from (ports.nics[nic.name].number for nic in live_backends(world, balancer) if nic.name in ports.nics)

@@ -9,8 +9,9 @@ from dualhome.fabric.numbers import INTERNET_TABLE, Numbers
 from dualhome.fabric.ports import INTERNET, Ports, past_gateway
 from dualhome.fabric.state import Drop, Group, Hop, Local, Lookup, NextHops, Reason
 from dualhome.forwarding.effective import EffectiveRoute
-from dualhome.forwarding.fabric import PRIVATE, Way, border, through, ways
+from dualhome.forwarding.fabric import Way, border, through, ways
 from dualhome.forwarding.gateways import GatewayWay, way_of
+from dualhome.forwarding.packets import PRIVATE
 from dualhome.forwarding.places import Owner
 from dualhome.forwarding.world import World
 from dualhome.model import GatewayKind, base_name

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from dualhome.errors import RequestError
 from dualhome.forwarding.world import Programmed, World
-from dualhome.model import GATEWAY_SUBNET, ROUTE_SERVER_SUBNET, Network, RouteTable, Subnet, base_name
+from dualhome.model import GATEWAY_SUBNET, ROUTE_SERVER_SUBNET, GatewayKind, Network, Peering, RouteTable, Subnet, UserRoute, base_name
 from dualhome.net import DEFAULT_V4, DEFAULT_V6, WIDTH, Address, Prefix, covered
 
 RESERVED = tuple(map(Prefix.parse, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))  # R45
@@ -113,24 +113,57 @@ def _subnet_routes(world: World, subnet: Subnet, nic: str | None, *, gateway: bo
 def _rows(
     world: World, network: Network, subnet: Subnet, tables: list[Mapping[Prefix, Programmed]], *, gateway: bool
 ) -> list[EffectiveRoute]:
+    """System, BGP and user-defined routes; of one prefix a user's is Active and the others Invalid (R60), one of BGP is there alone (R61)."""
     table = network.route_tables.get(subnet.route_table) if subnet.route_table else None
     user = list(_user_rows(world, subnet, table))
     mine = {row.prefix for row in user}
-    spaces = [*_local_rows(network, subnet), *([] if table and table.disable_peering_route else _peering_rows(world, subnet))]
-    bgp: list[EffectiveRoute] = []
+    local = list(_local_rows(network, subnet))
+    peered = [] if table and table.disable_peering_route else list(_peering_rows(world, subnet))  # R54
+    bgp: dict[Prefix, EffectiveRoute] = {}
+    beaten: dict[Prefix, EffectiveRoute] = {}
     if table is None or not table.disable_bgp_route_propagation:  # R63
-        taken = _Space(row.prefix for row in spaces)
+        shields = _Shields(network, local, peered, gateway=gateway)
         for each in tables:
-            bgp += _programmed_rows(world, subnet, each, taken, gateway=gateway)
-        bgp = list({row.prefix: row for row in reversed(bgp)}.values())
-    learned = {row.prefix for row in bgp}
-    system = [*spaces, *(row for row in _default_rows(network, subnet, mine | learned) if row.prefix not in learned)]  # R61
+            for row, shield in _programmed_rows(world, subnet, each, shields, gateway=gateway):
+                (beaten if shield else bgp).setdefault(row.prefix, row)
+    system = [*local, *peered, *_default_rows(network, subnet, mine, set(bgp))]
+    system = [row for row in system if row.prefix not in bgp]  # R61
     overridden = [
         replace(row, state="Invalid", rule="R60", note="a user-defined route of the same prefix wins")
-        for row in (*system, *bgp)
+        for row in (*system, *bgp.values())
         if row.prefix in mine
     ]
-    return [*user, *overridden, *(row for row in (*system, *bgp) if row.prefix not in mine)]
+    found = [*user, *overridden, *beaten.values(), *(row for row in (*system, *bgp.values()) if row.prefix not in mine)]
+    return [row for row in found if row.prefix.version == 4] if _loses_ipv6(network, subnet.virtual_network) else found
+
+
+def _loses_ipv6(network: Network, virtual_network: str) -> bool:
+    """A route server has no IPv6, and the dual-stack virtual network that hosts one loses it (R17)."""
+    return network.route_server_of(virtual_network) is not None
+
+
+class _Shields:
+    """System routes that win over BGP's, whether equal or longer (R56 step 2, R58): those of the own and of peered virtual networks.
+
+    They shield from BGP even where a user-defined route of their prefix makes them Invalid: BGP never steers what is local or directly peered.
+    Two switches lift that: for the own space (D3), and on GatewaySubnet for what NVAs announce of peered space (D4).
+    """
+
+    def __init__(self, network: Network, local: Iterable[EffectiveRoute], peered: Iterable[EffectiveRoute], *, gateway: bool) -> None:
+        quirks = network.quirks
+        own = [] if quirks.virtual_network_equal_bgp else [row.prefix for row in local]
+        beside = [row.prefix for row in peered]
+        self._from_all = Space([*own, *beside])
+        self._from_nvas = Space(own) if gateway and quirks.gateway_subnet_follows_bgp else self._from_all
+        self._listed = {*own, *beside} if quirks.losing_bgp_rows == "listed" else set()
+
+    def keep_away(self, prefix: Prefix, route_class: str) -> bool:
+        """Whether a route of BGP doesn't count."""
+        return (self._from_nvas if route_class == "nva" else self._from_all).covers(prefix)
+
+    def listed(self, prefix: Prefix) -> bool:
+        """Whether it is shown all the same: not by default (R62, D22)."""
+        return prefix in self._listed
 
 
 def _local_rows(network: Network, subnet: Subnet) -> Iterator[EffectiveRoute]:
@@ -141,16 +174,26 @@ def _local_rows(network: Network, subnet: Subnet) -> Iterator[EffectiveRoute]:
         )
 
 
-def _peering_rows(world: World, subnet: Subnet) -> Iterator[EffectiveRoute]:
-    """One for each range of each virtual network whose peering is Connected (R20, R48), of another type across regions (R25)."""
+def _in_use(world: World, virtual_network: str) -> Iterator[Peering]:
+    """Its peerings that are Connected (R20) and work; without access a peering keeps its routes, unless they go with it (D11)."""
     network = world.network
-    here = network.virtual_networks[subnet.virtual_network]
-    for peering in network.connected(subnet.virtual_network):
-        there = network.virtual_networks[peering.remote]
-        if not world.joined(here.name, there.name):
-            continue
-        far = here.region is not None and there.region is not None and here.region != there.region
-        for prefix in there.address_space:
+    for peering in network.connected(virtual_network):
+        unlisted = network.quirks.without_virtual_network_access == "unlisted" and not peering.allow_virtual_network_access
+        if not unlisted and world.joined(peering.local, peering.remote):
+            yield peering
+
+
+def _peering_rows(world: World, subnet: Subnet) -> Iterator[EffectiveRoute]:
+    """One for each range of each directly peered virtual network (R20, R23, R41, R48), as this side knows them (R16), of another type across regions (R25).
+
+    IPv6 of a virtual network with a route server is lost (R17).
+    """
+    network = world.network
+    for peering in _in_use(world, subnet.virtual_network):
+        far = network.is_global(peering.local, peering.remote)
+        for prefix in network.known_space(peering.local, peering.remote):
+            if prefix.version == 6 and _loses_ipv6(network, peering.remote):
+                continue
             yield EffectiveRoute(
                 prefix=prefix,
                 source="Default",
@@ -161,33 +204,38 @@ def _peering_rows(world: World, subnet: Subnet) -> Iterator[EffectiveRoute]:
             )
 
 
-def _default_rows(network: Network, subnet: Subnet, others: set[Prefix]) -> Iterator[EffectiveRoute]:
-    """0.0.0.0/0 to the Internet, and the None rows (R45): carved out by ranges (R46), gone once another default is there (R47)."""
+def _default_rows(network: Network, subnet: Subnet, mine: set[Prefix], learned: set[Prefix]) -> Iterator[EffectiveRoute]:
+    """0.0.0.0/0 to the Internet, and the None rows (R45): carved out by ranges (R46), gone once another default is there (R47; one of BGP: D27)."""
     ranges = network.virtual_networks[subnet.virtual_network].address_space
     for default in DEFAULTS:
         if any(prefix.version == default.version for prefix in ranges) or default.version == 4:
             yield EffectiveRoute(prefix=default, source="Default", state="Active", next_hop_type="Internet", rule="R45")
-    if DEFAULT_V4 not in others:
+    by_bgp = DEFAULT_V4 in learned and network.quirks.none_rows_under_bgp_default == "absent"
+    if DEFAULT_V4 not in mine and not by_bgp:
         for prefix in RESERVED:
             if not covered(prefix, ranges):
                 yield EffectiveRoute(prefix=prefix, source="Default", state="Active", next_hop_type="None", rule="R45")
 
 
 def _programmed_rows(
-    world: World, subnet: Subnet, table: Mapping[Prefix, Programmed], taken: _Space, *, gateway: bool
-) -> Iterator[EffectiveRoute]:
-    """What a route server or gateway programs (R49, R50): not what a VnetLocal or peering row covers (R56, R62), no link-local prefixes, on gateways
-    no default of an NVA (R68).
+    world: World, subnet: Subnet, table: Mapping[Prefix, Programmed], shields: _Shields, *, gateway: bool
+) -> Iterator[tuple[EffectiveRoute, bool]]:
+    """What a route server or gateway programs (R49, R50), and whether a VnetLocal or peering row of the same prefix beats it (R56, R62).
+
+    Left out is what such a row covers and nobody lists, link-local prefixes, and on gateways the default of an NVA (R68).
     """
     reach = _reachable_space(world, subnet)
     reached: dict[tuple[Address, ...], tuple[Address, ...]] = {}  # routes share next hops
     for prefix, route in table.items():
-        if taken.covers(prefix) or LINK_LOCAL.covers(prefix) or (gateway and prefix in DEFAULTS and route.route_class == "nva"):
+        beaten = shields.keep_away(prefix, route.route_class)
+        if (beaten and not shields.listed(prefix)) or LINK_LOCAL.covers(prefix):
+            continue
+        if gateway and prefix in DEFAULTS and route.route_class == "nva":
             continue
         if route.next_hops not in reached:
             reached[route.next_hops] = tuple(sorted(hop for hop in route.next_hops if reach.covers(hop.host_prefix)))
         hops = tuple(sorted(route.next_hops)) if route.route_class == "er" else reached[route.next_hops]
-        yield EffectiveRoute(
+        row = EffectiveRoute(
             prefix=prefix,
             source="VirtualNetworkGateway",
             state="Active",
@@ -197,6 +245,7 @@ def _programmed_rows(
             rule="R49" if hops else "R43",
             note="" if hops else _out_of_reach(route.next_hops),
         )
+        yield (replace(row, state="Invalid", rule="R62", note="a system route of the same prefix wins") if beaten else row), beaten
 
 
 def _out_of_reach(hops: Iterable[Address]) -> str:
@@ -204,11 +253,11 @@ def _out_of_reach(hops: Iterable[Address]) -> str:
 
 
 def _user_rows(world: World, subnet: Subnet, table: RouteTable | None) -> Iterator[EffectiveRoute]:
-    """User-defined routes (R52, R54); an appliance must be in reach (R43)."""
+    """User-defined routes (R52), one or, as VirtualApplianceEcmp, several next hops (R54). Whose next hop nothing leads to, drops."""
     reach = _reachable_space(world, subnet)
     for route in table.routes if table else ():
         hops = tuple(hop for hop in route.next_hops if reach.covers(hop.host_prefix))
-        lost = bool(route.next_hops) and not hops
+        rule, lost = _nowhere(world.network, subnet, route, hops)
         yield EffectiveRoute(
             prefix=route.prefix,
             source="User",
@@ -216,20 +265,37 @@ def _user_rows(world: World, subnet: Subnet, table: RouteTable | None) -> Iterat
             next_hop_type="None" if lost else route.next_hop_type,
             next_hops=tuple(sorted(hops)),
             via=table.name if table else "",
-            rule="R43" if lost else "R52",
-            note=_out_of_reach(route.next_hops) if lost else "",
+            rule=rule,
+            note=lost,
         )
 
 
-def _reachable_space(world: World, subnet: Subnet) -> _Space:
-    """Where a next hop may lie: in the own virtual network or a directly peered one (R43)."""
-    network = world.network
-    names = [subnet.virtual_network]
-    names += [p.remote for p in network.connected(subnet.virtual_network) if world.joined(p.local, p.remote)]
-    return _Space(prefix for name in names for prefix in network.virtual_networks[name].address_space)
+def _nowhere(network: Network, subnet: Subnet, route: UserRoute, hops: tuple[Address, ...]) -> tuple[str, str]:
+    """The rule by which a user-defined route leads nowhere, and why; "" where it leads somewhere.
+
+    An appliance must be in reach (R43), so not behind a gateway (R69). The gateway must be a VPN gateway, alone (R52): routes of ExpressRoute
+    come by BGP only (R149).
+    """
+    if route.next_hops and not hops:
+        return "R43", _out_of_reach(route.next_hops)
+    if route.next_hop_type != "VirtualNetworkGateway":
+        return "R52", ""
+    home = subnet.virtual_network
+    kinds = {gateway.kind for gateway in network.gateways_of(home) or network.gateways_of(network.transit_hub(home) or "")}
+    if GatewayKind.EXPRESSROUTE in kinds:
+        beside = " beside a VPN gateway" if len(kinds) > 1 else ""
+        return "R52", f"a user-defined route can't lead to a gateway where there is one of type ExpressRoute{beside}"
+    return "R52", "" if kinds else "there is no VPN gateway"
 
 
-class _Space:
+def _reachable_space(world: World, subnet: Subnet) -> Space:
+    """Where a next hop may lie: in the own virtual network or a directly peered one (R41, R43), as this side knows it (R16)."""
+    network, home = world.network, subnet.virtual_network
+    beside = (network.known_space(home, peering.remote) for peering in _in_use(world, home))
+    return Space(prefix for ranges in (network.virtual_networks[home].address_space, *beside) for prefix in ranges)
+
+
+class Space:
     """Ranges of addresses, by length: asked in as many steps as there are lengths, however many ranges."""
 
     def __init__(self, ranges: Iterable[Prefix]) -> None:

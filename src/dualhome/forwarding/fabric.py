@@ -6,20 +6,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dualhome.forwarding.effective import EffectiveRoute, routes_of
-from dualhome.forwarding.packets import Dropped, Hop, Landed, Move, Packet, Result, Results, Step, home_of
+from dualhome.forwarding.packets import PRIVATE, Dropped, Hop, Landed, Move, Packet, Result, Results, Step, home_of
 from dualhome.forwarding.places import Owner, active_instances, places
+from dualhome.forwarding.security import ACCESS, crossing_refused, may_pass_without_access, refused, without_access
 from dualhome.forwarding.world import World
 from dualhome.model import Circuit, GatewayKind, Network, Nic, Peering, VirtualNetworkGateway, base_name
-from dualhome.net import Address, Prefix
+from dualhome.net import Address
 
-PRIVATE = tuple(
-    map(Prefix.parse, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "fc00::/7", "fe80::/10"))
-)
 STEP_AT = {"load balancer": Step.LOAD_BALANCER, "gateway": Step.GATEWAY, "route server": Step.ROUTE_SERVER}
 
 
 def leave_nic(world: World, move: Move, packet: Packet) -> Results:
-    """A packet leaves a NIC: its effective routes decide, whoever sends it (R67); a foreign source needs IP forwarding (R66)."""
+    """A packet leaves a NIC: the subnet's security group judges it, then effective routes decide, whoever sends it (R67); a foreign source needs
+    IP forwarding (R66).
+    """
     node, nic = move.hop.name, move.nic
     home = home_of(world.network, nic.name if nic else node)
     assert home is not None, f"{node} has no NIC"
@@ -29,7 +29,17 @@ def leave_nic(world: World, move: Move, packet: Packet) -> Results:
     if packet.destination == (nic.address if nic else move.hop.address):
         return [Landed(at=node, end=node)]
     row = routes_of(world, nic.name if nic else node).select(packet.destination)
+    if nic is not None and (kept := refused(world, nic, _as_sent(world, nic, row, packet), inbound=False)) is not None:
+        return [Dropped(at=node, because=kept[0], detail=kept[1])]
     return by_effective_route(world, node, nic, home, row, packet, gateway=False)
+
+
+def _as_sent(world: World, nic: Nic, row: EffectiveRoute | None, packet: Packet) -> Packet:
+    """As it leaves the NIC: toward the Internet an NVA may have translated it."""
+    nva = world.network.nvas.get(nic.machine)
+    if nva is None or nva.translates is not True or row is None or row.next_hop_type != "Internet":
+        return packet
+    return replace(packet, source=nic.address)
 
 
 def by_effective_route(
@@ -49,11 +59,12 @@ def by_effective_route(
             owner = places(world).owners.get((home, packet.destination))
             if owner is None:
                 return [no_route(node, f"{said}: nobody in {home} has the address {packet.destination}")]
-            return [hand(world, home, home, owner, packet, said, gateway=gateway)]
+            return [hand(world, home, home, owner, packet, said, nic=nic, gateway=gateway)]
         case "VNetPeering" | "VNetGlobalPeering":
-            return [_by_way(world, node, home, _to_address(world, home, packet.destination), packet, said, gateway=gateway)]
+            way = _to_address(world, home, packet.destination)
+            return [_by_way(world, node, home, way, packet, said, nic=nic, gateway=gateway)]
         case _:
-            return [_by_way(world, node, home, way, packet, said, gateway=gateway) for way in ways(world, home, row)]
+            return [_by_way(world, node, home, way, packet, said, nic=nic, gateway=gateway) for way in ways(world, home, row)]
 
 
 def no_route(node: str, detail: str) -> Dropped:
@@ -61,17 +72,17 @@ def no_route(node: str, detail: str) -> Dropped:
     return Dropped(at=node, because="no-route", detail=detail)
 
 
-def _by_way(world: World, node: str, home: str, way: Way, packet: Packet, said: str, *, gateway: bool) -> Result:
+def _by_way(world: World, node: str, home: str, way: Way, packet: Packet, said: str, *, nic: Nic | None, gateway: bool) -> Result:
     """The packet goes one of the ways of its route."""
     if way.lost:
         return no_route(node, f"{said}: {way.lost}")
     onward = _at_edge(world.network, way.edge, said) if way.edge else None
     if way.owner is not None:
-        handed = hand(world, home, way.place, way.owner, packet, said, gateway=gateway)
+        handed = hand(world, home, way.place, way.owner, packet, said, nic=nic, gateway=gateway)
         return replace(handed, then=onward) if isinstance(handed, Move) else handed
     assert onward is not None, "a way leads to an owner or an edge router"
-    refused = crossing(world, home, way.place, packet.source, gateway=gateway)
-    return onward if refused is None else Dropped(at=way.edge, because=refused[0], detail=refused[1], more=(onward.hop,))
+    kept = crossing(world, home, way.place, packet, (nic, None), gateway=gateway)
+    return onward if kept is None else Dropped(at=way.edge, because=kept[0], detail=kept[1], more=(onward.hop,))
 
 
 def _at_edge(network: Network, edge: str, said: str) -> Move:
@@ -79,29 +90,39 @@ def _at_edge(network: Network, edge: str, said: str) -> Move:
     return Move(hop=Hop(name=edge, kind="circuit", address=address, note=said), step=Step.EDGE)
 
 
-def hand(world: World, home: str, place: str, owner: Owner, packet: Packet, said: str, *, gateway: bool) -> Move | Dropped:
+def hand(
+    world: World, home: str, place: str, owner: Owner, packet: Packet, said: str, *, nic: Nic | None = None, gateway: bool
+) -> Move | Dropped:
     """The fabric hands the packet to the owner of an address, if the peering on the way lets it."""
     hop = Hop(name=owner.node, kind=owner.kind, address=owner.address, note=said)
-    if (refused := crossing(world, home, place, packet.source, gateway=gateway)) is not None:
-        return Dropped(at=owner.node, because=refused[0], detail=refused[1], more=(hop,))
+    if (kept := crossing(world, home, place, packet, (nic, owner.nic), gateway=gateway)) is not None:
+        return Dropped(at=owner.node, because=kept[0], detail=kept[1], more=(hop,))
     return Move(hop=hop, step=STEP_AT.get(owner.kind, Step.NIC), nic=owner.nic)
 
 
-def crossing(world: World, sender: str, receiver: str, source: Address | None, *, gateway: bool) -> tuple[str, str] | None:
-    """What a peering does to a packet on its way from one virtual network to the other: None where it passes, else reason and rule."""
+def crossing(
+    world: World, sender: str, receiver: str, packet: Packet, ends: tuple[Nic | None, Nic | None], *, gateway: bool
+) -> tuple[str, str] | None:
+    """What a peering does to a packet on its way from one virtual network to the other: None where it passes, else reason and rule.
+
+    `ends` are the NICs between which it crosses, where there are any. What opened before (a packet without flow) is judged by the peering alone.
+    """
     judged = border(world, sender, receiver, gateway=gateway)
-    if judged is None or isinstance(judged, tuple):
+    if isinstance(judged, tuple):
         return judged
-    if source is None or any(p.covers(source) for p in world.network.virtual_networks[sender].address_space):
+    if sender != receiver and packet.flow is not None and (kept := crossing_refused(world, sender, receiver, packet, ends)) is not None:
+        return kept
+    if judged is None or any(p.covers(packet.source) for p in world.network.virtual_networks[sender].address_space):
         return None
-    return "forwarded-traffic", f"{judged.name} doesn't allow forwarded traffic, and {source} is not in {sender} (R37)"
+    return "forwarded-traffic", f"{judged.name} doesn't allow forwarded traffic, and {packet.source} is not in {sender} (R37)"
 
 
 def border(world: World, sender: str, receiver: str, *, gateway: bool) -> Peering | tuple[str, str] | None:
-    """What a peering lets pass from one virtual network to the other: None for everything, the receiver's peering where it lets only the sender's own
-    sources pass, reason and rule where nothing passes.
+    """What a peering lets pass from one virtual network to the other: None for everything that security groups let pass, the judging peering where it
+    lets only the sender's own sources pass, reason and rule where nothing passes.
 
-    A source that isn't the sender's needs the receiver's `allow_forwarded_traffic` (R37, D10), unless a gateway forwards it (R38).
+    A source that isn't the sender's needs `allow_forwarded_traffic` of the receiver's resource, or by another reading the sender's (R37, D10), unless
+    a gateway forwards it (R38). Without access nothing passes that no rule allows (D11), unless routes go instead.
     """
     if sender == receiver:
         return None
@@ -109,9 +130,11 @@ def border(world: World, sender: str, receiver: str, *, gateway: bool) -> Peerin
     out, back = network.peering(sender, receiver), network.peering(receiver, sender)
     if out is None or back is None or not world.joined(sender, receiver):
         return "no-route", f"{sender} and {receiver} are not peered (R20)"
-    if not (out.allow_virtual_network_access and back.allow_virtual_network_access):
-        return "virtual-network-access", f"the peering of {sender} and {receiver} blocks all traffic (D11)"
-    return None if gateway or back.allow_forwarded_traffic else back
+    closed = network.quirks.without_virtual_network_access == "dropped" and any(without_access(network, sender, receiver))
+    if closed and not may_pass_without_access(network, sender, receiver):
+        return ACCESS, f"the peering of {sender} and {receiver} blocks all traffic (D11)"
+    judge = back if network.quirks.forwarded_traffic_judged_by == "receiver" else out
+    return None if gateway or judge.allow_forwarded_traffic else judge
 
 
 # --- where routes with next hops lead -----------------------------------------------------------------------------------

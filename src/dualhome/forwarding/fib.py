@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from dualhome.forwarding.effective import EffectiveRoute, routes_of
-from dualhome.forwarding.fabric import PRIVATE
 from dualhome.forwarding.gateways import PAST_GATEWAY, GatewayWay, beyond, fast_path, way_of
 from dualhome.forwarding.own import Choice, choose, into_tunnels, leads, onward, routes_beside_bgp
+from dualhome.forwarding.packets import PRIVATE
 from dualhome.forwarding.places import places
 from dualhome.forwarding.world import RibHop, World
 from dualhome.model import Router, RouterKind, base_name

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from dualhome.model import Network, Nic, base_name
-from dualhome.net import Address
+from dualhome.net import Address, Prefix
 
+PRIVATE: Final = tuple(
+    map(Prefix.parse, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "fc00::/7", "fe80::/10"))
+)
 Translation = tuple[str, Address, Address]  # NVA or router, its address, the source before
 
 
@@ -30,6 +33,23 @@ class Step(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """What a security rule asks of a flow beside its addresses: its protocol (Tcp, Udp, Icmp), and the port that it goes to."""
+
+    protocol: str
+    port: int = 0
+
+    def __str__(self) -> str:
+        """`Tcp/179`."""
+        return f"{self.protocol}/{self.port}" if self.port else self.protocol
+
+
+PROBE: Final = Flow(protocol="Udp", port=40007)  # what a live network's probes are
+ANSWER: Final = Flow(protocol="Udp", port=20000)  # and what their answers would be
+BGP: Final = Flow(protocol="Tcp", port=179)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
     """A node on a path; `note` says why the packet came here."""
 
@@ -41,12 +61,14 @@ class Hop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packet:
-    """What is on its way. `translated`: SNATs done. On the way back `undo` are those of the way out, `heard` is whom the Internet heard, and
-    `known_to` are the nodes of the way out: to them it is no new flow, so they translate nothing.
+    """What is on its way. `flow`: as security groups judge it; None for one that they let pass before. `translated`: SNATs done. On the way back
+    `undo` are those of the way out, `heard` is whom the Internet heard, and `known_to` are the nodes of the way out: to them it is no new flow,
+    so they translate nothing.
     """
 
     source: Address
     destination: Address
+    flow: Flow | None = PROBE
     translated: tuple[Translation, ...] = ()
     undo: tuple[Translation, ...] = ()
     heard: str = ""

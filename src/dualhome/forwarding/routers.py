@@ -9,6 +9,7 @@ from dualhome.forwarding.fabric import leave_nic, no_route, to_internet
 from dualhome.forwarding.own import choose, into_tunnels, leads, onward
 from dualhome.forwarding.packets import Dropped, Hop, Landed, Move, Packet, Result, Results, Step, kind_of
 from dualhome.forwarding.places import places
+from dualhome.forwarding.security import live_backends, refused
 from dualhome.forwarding.world import World
 from dualhome.model import Router, base_name
 from dualhome.net import Address
@@ -19,9 +20,11 @@ STEP_AT = {"gateway": Step.GATEWAY, "circuit": Step.EDGE, "nva": Step.TUNNEL, "r
 
 
 def at_nic(world: World, move: Move, packet: Packet) -> Results:
-    """A packet arrives at a machine: for itself, for a host behind it, or to be forwarded (R66)."""
+    """A packet arrives at a machine, past its subnet's security group: for itself, for a host behind it, or to be forwarded (R66)."""
     nic, network = move.nic, world.network
     assert nic is not None, f"{move.hop.name} has no NIC"
+    if (kept := refused(world, nic, packet, inbound=True)) is not None:
+        return [Dropped(at=nic.machine, because=kept[0], detail=kept[1])]
     if (restored := _translated_back(move, nic.machine, packet)) is not None:
         return [replace(restored, step=Step.LEAVE_NVA, nic=nic)]
     nva = network.nvas.get(nic.machine)
@@ -44,21 +47,20 @@ def from_tunnel(world: World, move: Move, packet: Packet) -> Results:
 
 
 def at_load_balancer(world: World, move: Move, packet: Packet) -> Results:
-    """One of its live backends, the same in both directions of a flow. What is for the frontend itself is for the backend."""
+    """One of the backends that answer its probes, the same in both directions of a flow. What is for the frontend itself is for the backend."""
     balancer, network = world.network.load_balancers[move.hop.name], world.network
-    live = [name for name in balancer.backends if world.alive(name)]
-    if not live:
-        return [Dropped(at=move.hop.name, because="down", detail=f"no backend of {balancer.name} is alive")]
-    nics = [network.nvas[name].nics[0] if name in network.nvas else network.virtual_machines[name].nic for name in live]
+    nics = live_backends(world, balancer)
+    if not nics:
+        return [Dropped(at=move.hop.name, because="down", detail=f"no backend of {balancer.name} answers its probes")]
     return [
         Move(
-            hop=Hop(name=name, kind=kind_of(network, name), address=nic.address, note=f"a backend of {balancer.name}"),
+            hop=Hop(name=nic.machine, kind=kind_of(network, nic.machine), address=nic.address, note=f"a backend of {balancer.name}"),
             step=Step.NIC,
             nic=nic,
             pin=balancer.name,
             changes={"destination": nic.address} if packet.destination == balancer.address else {},
         )
-        for name, nic in zip(live, nics, strict=True)
+        for nic in nics
     ]
 
 

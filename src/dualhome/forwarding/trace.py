@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from dualhome.errors import RequestError
 from dualhome.forwarding.effective import routes_of
 from dualhome.forwarding.fabric import crossing
-from dualhome.forwarding.packets import Dropped, Hop, Landed, Move, Packet, Results, Step, home_of, kind_of
-from dualhome.forwarding.places import active_instances, places
+from dualhome.forwarding.packets import ANSWER, PROBE, Dropped, Flow, Hop, Landed, Move, Packet, Results, Step, home_of, kind_of
+from dualhome.forwarding.places import Owner, active_instances, places
+from dualhome.forwarding.security import refused
 from dualhome.forwarding.steps import results_of
 from dualhome.forwarding.world import World
 from dualhome.model import base_name
@@ -48,14 +49,14 @@ class Path:
     destination: Address
 
 
-def paths(world: World, source: str, destination: str) -> tuple[Path, ...]:
-    """Every way of a new flow, in a stated order.
+def paths(world: World, source: str, destination: str, flow: Flow | None = PROBE) -> tuple[Path, ...]:
+    """Every way of a new flow, in a stated order. `flow`: what security groups judge; None: one that they let pass before.
 
     Raises:
         RequestError: the source or the destination is nothing that sends or receives.
     """
     target = places(world).address_of(destination)
-    starts = list(_starts(world, source, target))
+    starts = [(start, replace(packet, flow=flow)) for start, packet in _starts(world, source, target)]
     found: list[Path] = []
     for start, packet in starts:
         chosen = ((source, start.hop.name),) if len(starts) > 1 else ()
@@ -210,7 +211,7 @@ def replies(world: World, path: Path) -> tuple[Path, ...]:
     crossed_ = frozenset(hop.name for hop in path.hops)
     stateful = frozenset(n.name for n in network.nvas.values() if n.stateful) - crossed_
     heard = path.hops[-2].name if len(path.hops) > 1 else ""
-    back = Packet(source=path.destination, destination=path.source, undo=path.translated, heard=heard, known_to=crossed_)
+    back = Packet(source=path.destination, destination=path.source, flow=ANSWER, undo=path.translated, heard=heard, known_to=crossed_)
     last = path.hops[-1]
     start = Move(hop=last, step=STEP_FROM[last.kind], nic=network.nic(last.name))
     if path.end in hosts and path.at not in hosts[path.end][1]:
@@ -262,9 +263,9 @@ class FlowTable:
         return left[0]
 
 
-def reaches(world: World, node: str, destination: Address) -> bool:
-    """Whether a packet of this node to the address arrives. Within the own or a peered virtual network, where no user-defined route says otherwise, it
-    is judged without routes: BGP never wins there (R56).
+def reaches(world: World, node: str, destination: Address, flow: Flow | None = None) -> bool:
+    """Whether a packet of this node to the address arrives: of a new flow, or of one that security groups let pass before. Within the own or a peered
+    virtual network, where no user-defined route says otherwise, it is judged without routes: BGP never wins there (R56).
     """
     known, network = places(world), world.network
     home = home_of(network, node)
@@ -274,8 +275,19 @@ def reaches(world: World, node: str, destination: Address) -> bool:
             row = routes_of(world, node).select(destination)
             local = ("VnetLocal",) if owner[0] == home else ("VNetPeering", "VNetGlobalPeering")
             if row is not None and row.next_hop_type in local:
-                return world.alive(node) and world.alive(owner[1].node) and crossing(world, home, owner[0], None, gateway=False) is None
+                packet = Packet(source=known.addresses(node)[0], destination=destination, flow=flow)
+                return world.alive(node) and world.alive(owner[1].node) and _is_handed(world, node, home, owner, packet)
     try:
-        return any(path.outcome == "delivered" for path in paths(world, node, str(destination)))
+        return any(path.outcome == "delivered" for path in paths(world, node, str(destination), flow))
     except RequestError:
         return False
+
+
+def _is_handed(world: World, node: str, home: str, owner: tuple[str, Owner], packet: Packet) -> bool:
+    """Whether peering and security groups let a node's own packet pass to the owner of its destination."""
+    place, to = owner
+    nic = world.network.nic(node)
+    if crossing(world, home, place, packet, (nic, to.nic), gateway=False) is not None:
+        return False
+    judges = ((nic, False), (to.nic, True))
+    return all(each is None or refused(world, each, packet, inbound=inbound) is None for each, inbound in judges)

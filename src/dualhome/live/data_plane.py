@@ -15,6 +15,7 @@ from dualhome.fabric.kernel import Kernel
 from dualhome.fabric.numbers import Numbers
 from dualhome.fabric.ports import Ports
 from dualhome.fabric.state import NextHops, State
+from dualhome.live import security
 from dualhome.live.endpoints import Side
 from dualhome.live.kernel_routes import Routes, beside_program, wanted_routes
 from dualhome.live.layout import Layout, Node
@@ -33,6 +34,7 @@ class DataPlane:
         self._installed = Installed()
         self._wanted = State()
         self._routes: dict[str, Routes] = {}
+        self._judging: dict[str, str] = {}  # security groups, by node
         self._layout: Layout
         self._sides: Mapping[tuple[str, str], Side] = {}
         self._version = -1
@@ -54,6 +56,7 @@ class DataPlane:
     def leave(self, node: str) -> None:
         """It is gone, and its kernel with it."""
         self._routes.pop(node, None)
+        self._judging.pop(node, None)
 
     def lose(self, node: str, device: str) -> None:
         """A device of a node is gone."""
@@ -71,6 +74,7 @@ class DataPlane:
         """Write what the engine knows by now."""
         engine = self._engine
         self._version = engine.version()
+        self._judge()
         wanted = desired(engine, engine.plan, self._numbers, self.ports, engine.fails, engine.fails_between, self._wanted)
         self._wanted = self._tunnels.follow(wanted)
         batches = difference(self._installed, self._wanted)
@@ -80,6 +84,14 @@ class DataPlane:
         for name, node in self._layout.nodes.items():
             if name in self._routes:
                 self._routes[name].write(self._kernel_routes(node))
+
+    def _judge(self) -> None:
+        """Security groups, where routes or the network made them others; before the fabric lets anything pass on their behalf."""
+        for name, node in self._layout.nodes.items():
+            text = security.ruleset(self._engine, node)
+            if text != self._judging.get(name, ""):
+                self._nodes.filter(name, security.TABLE, text)
+                self._judging[name] = text
 
     def fail(self) -> None:
         """Something failed or was mended: its ports, at once."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from dualhome.forwarding.fabric import PRIVATE
+from dualhome.forwarding.packets import PRIVATE
 from dualhome.live.layout import Node
 
 TABLE: Final = "inet dualhome"

@@ -299,4 +299,5 @@ class Foreign:
     def _may_come_up(self, engine: Engine, name: str, peer: str) -> bool:
         both = ((name, peer), (peer, name))
         hopeless = max(engine.refusals(*pair) for pair in both) >= HOPELESS
-        return not hopeless and all(engine.wants(*pair) and engine.carries(*pair) for pair in both)
+        opens = any(engine.opens(*pair) for pair in both)
+        return not hopeless and opens and all(engine.wants(*pair) and engine.carries(*pair) for pair in both)

@@ -157,10 +157,12 @@ class Isolation:
 
     # --- rest ---------------------------------------------------------------------------------------------------------
 
-    def in_flight(self, carries: Callable[[str, str], bool] = lambda a, b: True) -> int:
+    def in_flight(
+        self, carries: Callable[[str, str], bool] = lambda a, b: True, opens: Callable[[str, str], bool] = lambda a, b: True
+    ) -> int:
         """As of `Transports`: what is on its way between speakers, and between them and their doubles."""
         total = len(self._again) + sum(each.behind + each.replica.behind for each in self._processes.values() if each.fork)
-        return total or self.ledger.in_flight(self._processes.__contains__, self._lives, carries)
+        return total or self.ledger.in_flight(self._processes.__contains__, self._lives, carries, opens)
 
     def _lives(self, name: str) -> bool:
         return name in self._processes and self._processes[name].fork is not None

@@ -81,15 +81,19 @@ class Ledger:
         self._early = {key: None for key in self._early if key[0] != speaker}
 
     def in_flight(
-        self, ours: Callable[[str], bool], lives: Callable[[str], bool], carries: Callable[[str, str], bool] = lambda a, b: True
+        self,
+        ours: Callable[[str], bool],
+        lives: Callable[[str], bool],
+        carries: Callable[[str, str], bool] = lambda a, b: True,
+        opens: Callable[[str, str], bool] = lambda a, b: True,
     ) -> int:
         """Connections of two speakers of ours of which something is on its way, and attempts toward those that live.
 
-        Those whose packets don't arrive don't count.
+        Those whose packets don't arrive don't count, nor do attempts that security groups drop.
         """
         now = self._clock()
         self._awaited = {key: each for key, each in self._awaited.items() if each.until_s is None or each.until_s > now}
-        total = sum(lives(b) and carries(a, b) for a, peers in self._attempts.items() for b in peers)
+        total = sum(lives(b) and carries(a, b) and opens(a, b) for a, peers in self._attempts.items() for b in peers)
         total += sum(lives(each.pair[1]) and carries(*each.pair) for each in self._awaited.values())
         for speaker, mine in self._ends.items():
             for end in mine.values():

@@ -314,7 +314,7 @@ class LiveNetwork:
 
     def unsettled(self) -> str | None:
         """What may still change; None where nothing may."""
-        if self._transports.in_flight(self.engine.carries) or self._turn:
+        if self._transports.in_flight(self.engine.carries, self.engine.opens) or self._turn:
             return "messages are on their way"
         if self._plane.behind:
             return "routes are being written"

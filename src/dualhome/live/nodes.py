@@ -160,6 +160,10 @@ class Nodes:
         ends = {(name, each.device): each for name, node in self._there.items() for each in node.interfaces}
         return {key: (device, mac_of(self.number(key[0], ends[key]))) for key, device in self._plugs.items()}
 
+    def filter(self, node: str, table: str, rules: str) -> None:
+        """A table of nftables in a node becomes these rules, in one transaction; connections go on."""
+        self._run(node, ["nft", "-f", "-"], f"table {table}\ndelete table {table}\n{rules}")
+
     # --- inside -------------------------------------------------------------------------------------------------------
 
     def _make(self, node: Node) -> None:
@@ -233,7 +237,7 @@ class Nodes:
         """Its rules of nftables, in one transaction; connections go on."""
         if node.router is not None and node.router.stateful:
             self._handles[node.name].sysctl(list(STATEFUL))
-        self._run(node.name, ["nft", "-f", "-"], f"table {TABLE}\ndelete table {TABLE}\n" + ruleset(node))
+        self.filter(node.name, TABLE, ruleset(node))
 
     def _run(self, node: str, command: list[str], text: str = "") -> None:
         """A program inside a node's namespace."""

@@ -164,13 +164,15 @@ class Transports:
                 return False
         return True
 
-    def in_flight(self, carries: Callable[[str, str], bool] = lambda a, b: True) -> int:
+    def in_flight(
+        self, carries: Callable[[str, str], bool] = lambda a, b: True, opens: Callable[[str, str], bool] = lambda a, b: True
+    ) -> int:
         """Bytes, attempts and ends that are on their way between two speakers of ours; 0 where all is quiet.
 
-        Pairs between which packets don't arrive, as `carries` says, don't count: what they sent waits.
+        Pairs between which packets don't arrive, as `carries` says, don't count: what they sent waits. Nor do attempts that security groups drop.
         """
         total = self._queued
-        total += sum(1 for a, b in self._attempts if b in self._listeners and carries(a, b))
+        total += sum(1 for a, b in self._attempts if b in self._listeners and carries(a, b) and opens(a, b))
         total += sum(1 for a, b in self._unmet.values() if carries(a, b))
         for connection in self._open.values():
             if connection.peer not in self._listeners or not carries(connection.speaker, connection.peer):

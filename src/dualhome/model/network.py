@@ -175,10 +175,13 @@ class RouteServer:
     branch_to_branch: bool = False
     routing_preference: RoutingPreference = RoutingPreference.EXPRESSROUTE
     peers: tuple[RouteServerPeer, ...] = ()
+    asn: int = AZURE_ASN
     timers: Timers = Timers()
     bfd: Bfd | None = None
-    max_routes_per_peer: int = 4000
+    max_routes_per_peer: int | None = 4000  # None: no limit
     any_peer_asn: bool = False
+    advertises: bool = True  # whether its peers are told anything
+    persist_routes_minutes: int = 0  # how long after its sessions are back routes stay that it had when the last one ended; 0: they go with it
     reflect_between_nvas: str = "same-virtual-network"  # all | same-virtual-network | none
     programming: Programming = Programming()
     inbound_route_maps: Mapping[str, str] = field(default_factory=dict)  # peer or gateway (maybe with #) -> route map
@@ -477,7 +480,7 @@ class Network:
             self._by_ends.setdefault(each.local, {}).setdefault(each.remote, each)
         for each in self.peerings:
             theirs = self.peering(each.remote, each.local)
-            if each.use_remote_gateways and theirs and theirs.allow_gateway_transit:
+            if theirs is not None and self._is_transit_pair(theirs, each):
                 self._hubs.setdefault(each.local, each.remote)
         self._nics.update((nic.name, nic) for nic in self.nics())
 
@@ -518,8 +521,40 @@ class Network:
         """Virtual networks that form a transit pair with this one: they use its gateways and route server (R29, R34)."""
         for mine in self.connected(hub):
             theirs = self.peering(mine.remote, hub)
-            if mine.allow_gateway_transit and theirs and theirs.use_remote_gateways:
+            if theirs is not None and self._is_transit_pair(mine, theirs):
                 yield mine.remote
+
+    def _is_transit_pair(self, of_hub: Peering, of_spoke: Peering) -> bool:
+        """One flag at each side (R29, R33), over a global peering too (R26), unless that is switched off (D25)."""
+        flags = of_hub.allow_gateway_transit and of_spoke.use_remote_gateways
+        return flags and (self.quirks.transit_over_global_peering or not self.is_global(of_hub.local, of_hub.remote))
+
+    def is_global(self, a: str, b: str) -> bool:
+        """Whether a peering of the two crosses regions: both are told, and differ (R25)."""
+        here, there = self.virtual_networks[a].region, self.virtual_networks[b].region
+        return here is not None and there is not None and here != there
+
+    def known_space(self, local: str, remote: str) -> tuple[Prefix, ...]:
+        """The remote's ranges as the local side of their peering knows them: until it is synced, those of before (R16)."""
+        peering = self.peering(local, remote)
+        if peering is None or peering.remote_address_space is None:
+            return self.virtual_networks[remote].address_space
+        return peering.remote_address_space
+
+    def peering_state(self, peering: Peering) -> str:
+        """peeringState: Connected once the mirror exists, Initiated until then (R20)."""
+        return "Connected" if self.peering(peering.remote, peering.local) else "Initiated"
+
+    def peering_sync_level(self, peering: Peering) -> str:
+        """peeringSyncLevel: whether each side knows the ranges that the other one has by now (R16)."""
+
+        def knows(local: str, remote: str) -> bool:
+            return set(self.known_space(local, remote)) == set(self.virtual_networks[remote].address_space)
+
+        remote_is_known, local_is_known = knows(peering.local, peering.remote), knows(peering.remote, peering.local)
+        if remote_is_known:
+            return "FullyInSync" if local_is_known else "LocalNotInSync"
+        return "RemoteNotInSync" if local_is_known else "LocalAndRemoteNotInSync"
 
     def transit_hub(self, spoke: str) -> str | None:
         """The virtual network whose gateways and route server this one uses, if any (R29)."""

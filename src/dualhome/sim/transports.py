@@ -144,7 +144,7 @@ class Transports:
             return
         self._version = self._engine.version()
         for number, connection in list(self._waiting.items()):
-            if not self._passes(connection):
+            if not (self._comes_about(connection) if connection.unheard else self._passes(connection)):
                 continue
             del self._waiting[number]
             if connection.unheard:
@@ -159,12 +159,16 @@ class Transports:
         a, b = connection.ends
         return self._engine.carries(a, b) and self._engine.carries(b, a)
 
+    def _comes_about(self, connection: Connection) -> bool:
+        """Whether a SYN arrives and is answered: security groups judge whoever opens a connection."""
+        return self._engine.opens(*connection.ends) and self._passes(connection)
+
     def _connect(self, speaker: str, peer: str, now: Instant) -> None:
         self._made += 1
         connection = Connection(number=self._made, ends=(speaker, peer))
         self._attempts[connection.ends] = connection
         self._put("refusal", connection, speaker, after(now, GIVE_UP), quiet=True)
-        if self._passes(connection):
+        if self._comes_about(connection):
             self._put("syn", connection, peer, after(now, self.delay(connection, peer)))
         else:
             self._lose_syn(connection)
@@ -177,7 +181,7 @@ class Transports:
         """A SYN arrives: a host that lives answers at once, and refuses whom the speaker doesn't want (R76)."""
         caller, called = connection.ends
         back = after(now, self.delay(connection, caller))
-        if not self._passes(connection):
+        if not self._comes_about(connection):
             self._lose_syn(connection)
         elif not self._engine.wants(called, caller):
             self._put("refusal", connection, caller, back)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from dualhome.model import GATEWAY_SUBNET, ROUTE_SERVER_SUBNET
+from dualhome.model import GATEWAY_SUBNET, ROUTE_SERVER_SUBNET, Quirks
 from dualhome.net import Address, Prefix
 from dualhome.topology.reading import Path
 from dualhome.topology.site import Site, usable
@@ -60,19 +60,22 @@ def subnets(site: Site) -> Iterator[Wrong]:
 
 
 def special_subnets(site: Site) -> Iterator[Wrong]:
-    """R5, R6, R12: a route server needs its RouteServerSubnet, /27 at least, gateways theirs; R12: /27 where both types share it."""
+    """R5, R6, R12: a route server needs its RouteServerSubnet, /27 at least (D1: or /26), gateways theirs; R12: /27 where both types share it."""
+    at_most = int(site.net.get("quirks", {}).get("route_server_subnet_at_most", Quirks().route_server_subnet_at_most))
     for section, special, rule in ((SERVERS, ROUTE_SERVER_SUBNET, "R5"), (GATEWAYS, GATEWAY_SUBNET, "R12")):
         for name, key, _, path in site.pairs(section, special):
             network = key.partition("/")[0]
             if network in site.ranges and key not in site.subnets:
                 hint = f"add '{special}' to the subnets of {network!r}"
-                yield Wrong((*path, "virtual_network"), f"{network!r} has no {special}, where {name!r} would live ({rule})", hint)
+                text, code = f"{network!r} has no {special}, where {name!r} would live ({rule})", "L-017" if section == SERVERS else ""
+                yield Wrong((*path, "virtual_network"), text, hint, code=code, rule=rule, on=name)
     for key, subnet in site.subnets.items():
         network, _, name = key.partition("/")
         kinds = {x["type"] for _, x in entries(site.net, GATEWAYS) if x["virtual_network"] == network} if name == GATEWAY_SUBNET else set()
         small = subnet.prefix.version == 4 and subnet.prefix.length > 27
-        if small and name == ROUTE_SERVER_SUBNET and network in site.homes(SERVERS):
-            yield Wrong(subnet.path, f"{subnet.prefix} is too small for a route server (R6)", "a /27 at least, better a /26")
+        if name == ROUTE_SERVER_SUBNET and subnet.prefix.length > at_most and network in site.homes(SERVERS):
+            wanted = "a /27 at least, better a /26" if at_most == 27 else "a /26 at least"
+            yield Wrong(subnet.path, f"{subnet.prefix} is too small for a route server (R6)", wanted, code="L-017", rule="R6", on=key)
         if small and len(kinds) == 2:
             yield Wrong(subnet.path, f"{subnet.prefix} is too small for an ExpressRoute and a VPN gateway (R12)", "a /27 at least")
         if name == ROUTE_SERVER_SUBNET and subnet.route_table:
@@ -81,6 +84,9 @@ def special_subnets(site: Site) -> Iterator[Wrong]:
                 "no route table may be associated with RouteServerSubnet (R7)",
                 "remove 'route_table'",
                 key=True,
+                code="L-016",
+                rule="R7",
+                on=key,
             )
 
 
@@ -88,7 +94,8 @@ def one_route_server(site: Site) -> Iterator[Wrong]:
     """R5: a virtual network has one route server at most."""
     for network, names in site.homes(SERVERS).items():
         for name in names[1:]:
-            yield Wrong((SERVERS, name, "virtual_network"), f"{network!r} has a route server already, {names[0]!r} (R5)", "one at most")
+            text = f"{network!r} has a route server already, {names[0]!r} (R5)"
+            yield Wrong((SERVERS, name, "virtual_network"), text, "one at most", code="L-017", rule="R5", on=name)
 
 
 def addresses(site: Site) -> Iterator[Wrong]:
