@@ -7,6 +7,7 @@ from typing import Final
 from dualhome.check import appliances, exchange, gateways, loops, peerings, servers
 from dualhome.check.facts import Facts, Machine
 from dualhome.check.finding import Check, Design, Finding, Locate, Path
+from dualhome.check.others import OF_AZURE, azures_alone
 from dualhome.model import Network
 from dualhome.plan import Plan
 
@@ -82,10 +83,11 @@ def findings(network: Network, plan: Plan, engine: Machine | None = None, locate
     `locate` gives line and column of a path in the file, as ("network_virtual_appliances", "hub1-nva").
     """
     design = Design(network=network, plan=plan, facts=Facts(engine) if engine is not None else None)
+    azures = azures_alone(design)
     where = locate or _nowhere
     found: dict[Finding, None] = {}
     for check in CHECKS:
-        for draft in check.run(design):
+        for draft in check.run(azures if check.code in OF_AZURE else design):
             line, column = where(draft.where)
             finding = Finding(
                 code=check.code,

@@ -10,7 +10,7 @@ from dualhome.check.gateways import place as gateway_place
 from dualhome.check.loops import listed, servers_of
 from dualhome.check.servers import PRIVATE_ASNS, nva_place
 from dualhome.check.servers import place as server_place
-from dualhome.model import GatewayKind, RoutingPreference, base_name
+from dualhome.model import PERSONALITIES, GatewayKind, RoutingPreference, base_name
 from dualhome.net import DEFAULT_V4, Prefix, covered
 from dualhome.plan import SpeakerKind
 from dualhome.plan.azure import EDGE_ALERT, EDGE_PREFIX_LIMIT, own_space
@@ -46,24 +46,22 @@ def too_many_from_peer(design: Design) -> Iterator[Draft]:
     """L-021: over the limit a route server ends the session, and what it holds counts again when all is announced anew (R87)."""
     facts = design.facts
     for rs in design.network.route_servers.values():
-        for peer in (p.name for p in rs.peers if p.name in design.network.nvas):
+        limit, times = rs.max_routes_per_peer, 2 if PERSONALITIES[rs.behaves_like].counts == "azure" else 1
+        for peer in (p.name for p in rs.peers if p.name in design.network.nvas and limit is not None):
+            assert limit is not None
             held = len(design.network.nvas[peer].originates)
             if facts is not None:
                 held = max(
                     [
                         held,
-                        *(
-                            len(facts.received(i, n))
-                            for i, n in facts.pairs(rs.name, peer)
-                            if _holds(facts, i) * 2 > rs.max_routes_per_peer
-                        ),
+                        *(len(facts.received(i, n)) for i, n in facts.pairs(rs.name, peer) if _holds(facts, i) * times > limit),
                     ]
                 )
-            if held * 2 > rs.max_routes_per_peer:
-                when = "at once" if held > rs.max_routes_per_peer else "when it announces all of them again"
+            if held * times > limit:
+                when = "at once" if held > limit else "when it announces all of them again"
                 yield Draft(
                     on=peer,
-                    message=f"{rs.name} ends its sessions with {peer} {when}: {held} routes at a limit of {rs.max_routes_per_peer}",
+                    message=f"{rs.name} ends its sessions with {peer} {when}: {held} routes at a limit of {limit}",
                     remedy="summarise what it announces, or raise max_routes_per_peer (Azure: 4000)",
                     rule="R87",
                     where=nva_place(peer),

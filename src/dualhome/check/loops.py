@@ -66,7 +66,7 @@ def refused_as_loop(design: Design) -> Iterator[Draft]:
             if lost := lost_to_the_loop_check(design, nva.name, rs):
                 yield Draft(
                     on=nva.name,
-                    message=f"{rs} drops {listed(lost)} from {nva.name}: the AS path holds {AZURE_ASN}, its own ASN",
+                    message=f"{rs} drops {listed(lost)} from {nva.name}: the AS path holds {design.network.route_servers[rs].asn}, its own ASN",
                     remedy=f"set as_override (or as_strip) at {nva.name} toward {rs}",
                     rule="R99",
                     where=nva_place(nva.name),

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from dualhome.check.facts import Facts, PrefixTuple
 from dualhome.check.finding import Design, Draft, Path
-from dualhome.model import AZURE_ASN, ROUTE_SERVER_SUBNET, Router, RouteServer, Rule, base_name
+from dualhome.model import AZURE_ASN, PERSONALITIES, ROUTE_SERVER_SUBNET, Router, RouteServer, Rule, base_name
 from dualhome.net import DEFAULT_V4, Prefix
 
 PEER_LIMIT = 8
@@ -183,12 +183,14 @@ def small_subnet(design: Design) -> Iterator[Draft]:
 
 
 def too_many_peers(design: Design) -> Iterator[Draft]:
-    """L-023: a route server takes eight peers (R89)."""
+    """L-023: a route server takes eight peers (R89), those of others so many as their makers say (`behaves_like`)."""
     for rs in design.network.route_servers.values():
-        if len(rs.peers) > PEER_LIMIT:
+        most = PERSONALITIES[rs.behaves_like].max_peers
+        if most is not None and len(rs.peers) > most:
+            refused = "Azure refuses the ninth" if most == PEER_LIMIT else f"{most} is the most"
             yield Draft(
                 on=rs.name,
-                message=f"{rs.name} has {len(rs.peers)} peers, and Azure refuses the ninth",
+                message=f"{rs.name} has {len(rs.peers)} peers, and {refused}",
                 remedy="put a speaker between that peers with the NVAs and keeps their next hops (next_hop: unchanged)",
                 rule="R89, R188",
                 where=place(rs),

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from dualhome._core import Rib
+from dualhome.bgp.events import State
+from dualhome.engine.persistence import Persistent
 from dualhome.engine.speaks import Speaks
 from dualhome.forwarding.programming import programmed_by
 from dualhome.forwarding.world import Programmed, RibHop
@@ -123,6 +125,7 @@ class Programs:
         self._speakers, self._ribs, self._works = speakers, ribs, works
         self._fresh: dict[Key, tuple[tuple[object, ...], Table]] = {}
         self._slow: dict[Key, Slow] = {}
+        self._lasting: dict[Key, Persistent] = {}
         self._servers: dict[str, RouteServer] = {}
         self._generation = 0
         self._network = network
@@ -132,19 +135,28 @@ class Programs:
         """Another network; where routes begin to be slow, NICs keep what they have until a change of it is due."""
         servers = {rs.virtual_network: rs for rs in network.route_servers.values()}
         slow: dict[Key, Slow] = {}
+        lasting: dict[Key, Persistent] = {}
         for place, rs in servers.items():
+            for key in _keys(rs) if rs.persist_routes_minutes else ():
+                time = seconds(60 * rs.persist_routes_minutes)
+                lasting[key] = self._lasting.get(key) or Persistent(time, self._wanted(key) if place in self._servers else {})
+                lasting[key].time = time
             if rs.programming.delay_s or rs.programming.damping_s:
                 for key in _keys(rs):
-                    slow[key] = self._slow.get(key) or Slow(rs.programming, self._wanted(key) if place in self._servers else {})
+                    slow[key] = self._slow.get(key) or Slow(rs.programming, self._given(key) if place in self._servers else {})
                     slow[key].settings = rs.programming
-        self._network, self._servers, self._slow = network, servers, slow
+        self._network, self._servers, self._slow, self._lasting = network, servers, slow, lasting
         self._part_of = {nic.name: place % 2 for place, nic in enumerate(network.nics())}
         self._generation += 1
 
     def table(self, virtual_network: str, nic: str | None) -> Table:
         """What a NIC has from its own virtual network's route server and gateways."""
         key = (virtual_network, self._part(virtual_network, nic))
-        return self._slow[key].installed if key in self._slow else self._wanted(key)
+        return self._slow[key].installed if key in self._slow else self._given(key)
+
+    def _given(self, key: Key) -> Table:
+        """What the route server gives to NICs: what RIBs say, and what persists (`persist_routes_minutes`)."""
+        return self._lasting[key].installed if key in self._lasting else self._wanted(key)
 
     def remember(self, dying: Callable[[str], bool]) -> None:
         """Before something breaks: what a route server has programmed must be known, for if both its instances die, it stays (D15)."""
@@ -156,22 +168,28 @@ class Programs:
     def tick(self, now: Instant) -> list[tuple[str, int]]:
         """Let delayed changes become due; in which virtual networks how many prefixes changed."""
         done = []
+        for key, lasting in self._lasting.items():
+            count = lasting.look(self._heard(key[0]), self._wanted(key), now)
+            if count and key not in self._slow:
+                done.append((key[0], count))
         for key, slow in self._slow.items():
             if not self._working(key[0]):
                 slow.drop()
                 continue
-            slow.want(self._wanted(key), now)
+            slow.want(self._given(key), now)
             if count := slow.tick(now):
                 done.append((key[0], count))
         return done
 
     def deadline(self) -> Instant | None:
         """When the next delayed change is due."""
-        return min((due for slow in self._slow.values() if (due := slow.deadline()) is not None), default=None)
+        dues = (*(slow.deadline() for slow in self._slow.values()), *(lasting.deadline() for lasting in self._lasting.values()))
+        return min((due for due in dues if due is not None), default=None)
 
     def pending(self) -> list[str]:
         """Virtual networks to whose NICs routes are on their way."""
-        return list(dict.fromkeys(place for (place, _), slow in self._slow.items() if slow.due))
+        kept = [place for (place, _), lasting in self._lasting.items() if lasting.deadline() is not None]
+        return list(dict.fromkeys([*kept, *(place for (place, _), slow in self._slow.items() if slow.due)]))
 
     def _part(self, virtual_network: str, nic: str | None) -> int | None:
         """Under partition each NIC belongs to one instance, in turn by the NICs' order (R73)."""
@@ -196,6 +214,13 @@ class Programs:
             fresh = programmed_by(self._network, place, self._ribs.table, self._works, part)
             known = self._fresh[key] = (state, known[1] if known is not None and known[1] == fresh else fresh)
         return known[1]
+
+    def _heard(self, place: str) -> bool:
+        """Whether a peer has a session with its route server."""
+        rs = self._servers[place]
+        mine = [self._speakers[name] for i in (0, 1) if (name := f"{rs.name}#{i}") in self._speakers]
+        pairs = ((speaker, peer.name) for speaker in mine for peer in rs.peers if peer.name in speaker.config.peers)
+        return any(speaker.session(peer).state is State.ESTABLISHED for speaker, peer in pairs)
 
     def _working(self, place: str) -> list[int]:
         """Instances of its route server that live."""

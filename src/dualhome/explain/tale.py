@@ -144,6 +144,7 @@ VALUES: Final[Mapping[str, Callable[[Route], object]]] = {
     "origin": lambda route: route.origin,
     "med": lambda route: route.med or 0,
     "med-of-any": lambda route: route.med or 0,
+    "med-of-any": lambda route: route.med or 0,
 }
 """What each round compares, as far as a reader would look at it."""
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dualhome.forwarding.world import Programmed, RibHop
 from dualhome.model import Circuit, GatewayKind, Network, VirtualNetworkGateway, base_name
 from dualhome.net import Address, Prefix
+from dualhome.plan.azure import route_server_width
 
 Row = tuple[Prefix, tuple[RibHop, ...]]
 Table = Callable[[str], Sequence[Row]]
@@ -33,7 +34,8 @@ def programmed_by(
                 found[prefix][1].update(dict.fromkeys(addresses))
             else:
                 found[prefix] = (kind, dict.fromkeys(addresses))
-    return {p: Programmed(prefix=p, next_hops=tuple(sorted(a)), route_class=kind, by=rs.name) for p, (kind, a) in found.items()}
+    width = route_server_width(rs)
+    return {p: Programmed(prefix=p, next_hops=tuple(sorted([*a][:width])), route_class=kind, by=rs.name) for p, (kind, a) in found.items()}
 
 
 def _rank(kind: str) -> int:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from dualhome.model.network import *  # noqa: F403
 from dualhome.model.network import __all__ as _of_network
+from dualhome.model.personalities import PERSONALITIES, Personality
 from dualhome.model.quirks import Quirks
 from dualhome.model.security import NetworkSecurityGroup, SecurityRule
 
-__all__ = [*_of_network, "NetworkSecurityGroup", "Quirks", "SecurityRule"]
+__all__ = [*_of_network, "PERSONALITIES", "NetworkSecurityGroup", "Personality", "Quirks", "SecurityRule"]

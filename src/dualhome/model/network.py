@@ -181,7 +181,7 @@ class RouteServer:
     max_routes_per_peer: int | None = 4000  # None: no limit
     any_peer_asn: bool = False
     advertises: bool = True  # whether its peers are told anything
-    persist_routes_minutes: int = 0  # how long after its sessions are back routes stay that it had when the last one ended; 0: they go with it
+    persist_routes_minutes: int = 0  # routes outlive the last session until so long after one is back; 0: they go with it
     reflect_between_nvas: str = "same-virtual-network"  # all | same-virtual-network | none
     programming: Programming = Programming()
     inbound_route_maps: Mapping[str, str] = field(default_factory=dict)  # peer or gateway (maybe with #) -> route map

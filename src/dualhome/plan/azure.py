@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from dualhome.bgp.config import OriginConfig
 from dualhome.bgp.policy import Policy, Term
-from dualhome.model import AZURE_ASN, Circuit, GatewayKind, Network, RouteServer, Rule, VirtualNetworkGateway, base_name
+from dualhome.model import AZURE_ASN, PERSONALITIES, Circuit, GatewayKind, Network, RouteServer, Rule, VirtualNetworkGateway, base_name
 from dualhome.net import DEFAULT_V4, Address, Prefix
 from dualhome.plan.regions import community
 from dualhome.plan.rules import policy_of
@@ -57,6 +57,27 @@ def refuse_own_space(network: Network, virtual_network: str, source: str) -> Ter
 # --- route server -----------------------------------------------------------------------------------------------------
 
 
+def route_server_rounds(rs: RouteServer) -> tuple[str, ...]:
+    """Of equal AS paths Azure's compares nothing (R106, R113); others' compare what their maker says before it comes to a tie (`behaves_like`)."""
+    after = ROUTE_SERVER_ROUNDS.index("as-path") + 1
+    return (*ROUTE_SERVER_ROUNDS[:after], *PERSONALITIES[rs.behaves_like].compares, *ROUTE_SERVER_ROUNDS[after:])
+
+
+def route_server_width(rs: RouteServer) -> int:
+    """How many next hops a route of one instance has at most (D20, `behaves_like`)."""
+    return PERSONALITIES[rs.behaves_like].multipath or 64
+
+
+def limits_on_nva(rs: RouteServer) -> dict[str, object]:
+    """How many routes a peer may announce, and how they count (R87); whether its MED means anything (R113)."""
+    personality = PERSONALITIES[rs.behaves_like]
+    return {
+        "discard_med": not personality.compares,
+        "max_prefixes": rs.max_routes_per_peer,
+        "max_prefixes_count": personality.counts,
+    }
+
+
 def checks_on_nva(network: Network, rs: RouteServer) -> Policy:
     """After the own-ASN check (R99): no prefix of its own space (R59)."""
     return (refuse_own_space(network, rs.virtual_network, "R59"),)
@@ -101,7 +122,9 @@ def inbound_map(network: Network, rs: RouteServer, peer: str) -> Policy:
 
 
 def export_to_nva(network: Network, rs: RouteServer, nva: str) -> tuple[Policy, ...]:
-    """Table 4.3: its space always, other NVAs' as R92 says, gateways' with branch-to-branch on."""
+    """Table 4.3: its space always, other NVAs' as R92 says, gateways' with branch-to-branch on; nothing where it doesn't advertise."""
+    if not rs.advertises:
+        return ((Term(name="advertises is off", then="reject"),),)
     terms = [*_no_exchange(rs), *_no_clients(network, rs)]
     router = network.router(nva)
     inside = router is not None and router.virtual_network == rs.virtual_network

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from dualhome.bgp.config import IPV4_UNICAST, IPV6_UNICAST, OriginConfig, PeerConfig, SessionConfig, SpeakerConfig
 from dualhome.bgp.policy import PeerPolicy, Policy
-from dualhome.model import AZURE_ASN, GatewayKind, Network, base_name
+from dualhome.model import GatewayKind, Network, base_name
 from dualhome.net import Address, Prefix
 from dualhome.plan import azure, routers
 from dualhome.plan.types import Carrier, Conditional, Plan, SessionPlan, SpeakerKind, SpeakerPlan
@@ -27,7 +27,8 @@ def make_plan(network: Network) -> Plan:
             name=name,
             asn=asn,
             router_id=_router_id(name, address, network),
-            rounds=_rounds(kind),
+            rounds=_rounds(network, name, kind),
+            multipath=azure.route_server_width(network.route_servers[base_name(name)]) if kind is SpeakerKind.ROUTE_SERVER else 64,
             preference=_preference(network, name, kind),
             peers=peers,
             origins=_first_of_each(_origins(network, name, kind)),
@@ -48,7 +49,7 @@ def _speakers(network: Network) -> Iterator[tuple[str, SpeakerKind, str | None, 
     """Name, kind, virtual network, address and ASN of each."""
     for rs in network.route_servers.values():
         for i in (0, 1):
-            yield f"{rs.name}#{i}", SpeakerKind.ROUTE_SERVER, rs.virtual_network, rs.addresses[i], AZURE_ASN
+            yield f"{rs.name}#{i}", SpeakerKind.ROUTE_SERVER, rs.virtual_network, rs.addresses[i], rs.asn
     for gateway in network.gateways.values():
         for i in (0, 1):
             yield f"{gateway.name}#{i}", SpeakerKind.GATEWAY, gateway.virtual_network, gateway.addresses[i], gateway.asn
@@ -68,9 +69,9 @@ def _router_id(name: str, address: Address, network: Network) -> str:
     return str(Address(4, 1 + [router.name for router in network.routers()].index(name)))
 
 
-def _rounds(kind: SpeakerKind) -> tuple[str, ...]:
+def _rounds(network: Network, name: str, kind: SpeakerKind) -> tuple[str, ...]:
     if kind is SpeakerKind.ROUTE_SERVER:
-        return azure.ROUTE_SERVER_ROUNDS
+        return azure.route_server_rounds(network.route_servers[base_name(name)])
     return azure.GATEWAY_ROUNDS if kind is SpeakerKind.GATEWAY else azure.ROUTER_ROUNDS
 
 
@@ -124,7 +125,7 @@ def _identity(network: Network, end: End) -> Address:
 def _asn(network: Network, speaker: str, wire: Wire) -> int:
     base = base_name(speaker)
     if base in network.route_servers:
-        return AZURE_ASN
+        return network.route_servers[base].asn
     if base in network.gateways:
         return network.gateways[base].asn
     if base in network.circuits:
@@ -159,8 +160,7 @@ def _policy(network: Network, kind: SpeakerKind, near: End, far: End, wire: Wire
             rs = network.route_servers[owner]
             tags, checks = ("class:nva",), azure.checks_on_nva(network, rs)
             rules, export = azure.inbound_map(network, rs, far.speaker), azure.export_to_nva(network, rs, far.speaker)
-            extra = {"route_class": "nva", "discard_med": True}  # R113
-            extra |= {"max_prefixes": rs.max_routes_per_peer, "max_prefixes_count": "azure"}  # R87
+            extra = {"route_class": "nva"} | azure.limits_on_nva(rs)
         case SpeakerKind.GATEWAY:
             gateway = network.gateways[owner]
             tags = (CLASS_OF_WIRE[wire.what],)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from dualhome.errors import TopologyError
 from dualhome.model import (
     AZURE_ASN,
     MSEE_ASN,
+    PERSONALITIES,
     Circuit,
     Connection,
     GatewayKind,
@@ -147,20 +149,26 @@ def _peering(each: Direction) -> Peering:
 
 
 def _route_server(name: str, x: Data, addresses: tuple[Address, Address], behaves_like: str) -> RouteServer:
-    maps = x.get("route_maps", {})
+    """Its own keys go before what `behaves_like` sets."""
+    maps, whose = x.get("route_maps", {}), x.get("behaves_like", behaves_like)
+    default = PERSONALITIES[whose]
+    most = x.get("max_routes_per_peer", default.max_routes_per_peer)
     return RouteServer(
         name=name,
         virtual_network=x["virtual_network"],
         addresses=addresses,
-        behaves_like=x.get("behaves_like", behaves_like),
+        behaves_like=whose,
         branch_to_branch=x.get("branch_to_branch", False),
         routing_preference=RoutingPreference(x.get("routing_preference", "ExpressRoute")),
         peers=tuple(_peer(peer) for peer in x.get("peers", [])),
-        timers=timers(x.get("timers", {})),
-        bfd=bfd(x.get("bfd")),
-        max_routes_per_peer=int(x.get("max_routes_per_peer", 4000)),
-        any_peer_asn=x.get("any_peer_asn", False),
-        reflect_between_nvas=x.get("reflect_between_nvas", "same-virtual-network"),
+        asn=int(x.get("asn", AZURE_ASN)),
+        timers=replace(default.timers, **x.get("timers", {})),
+        bfd=bfd(x["bfd"]) if "bfd" in x else default.bfd if x.get("peer_liveness_detection") == "bfd" else None,
+        max_routes_per_peer=None if most is None else int(most),
+        any_peer_asn=x.get("any_peer_asn", default.any_peer_asn),
+        advertises=x.get("advertises", True),
+        persist_routes_minutes=int(x.get("persist_routes_minutes", 0)),
+        reflect_between_nvas=x.get("reflect_between_nvas", default.reflect_between_nvas),
         programming=Programming(**x.get("programming", {})),
         inbound_route_maps=maps.get("inbound", {}),
         outbound_route_maps=maps.get("outbound", {}),

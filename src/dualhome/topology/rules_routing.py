@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dualhome.model import PERSONALITIES
 from dualhome.net import Address
 from dualhome.topology.reading import Path
 from dualhome.topology.rules_addressing import overlapping
+from dualhome.topology.rules_personality import behaves_like
 from dualhome.topology.site import Direction, Site
 from dualhome.topology.words import CIRCUITS, GATEWAYS, NVAS, ROUTERS, SERVERS, TABLES, Wrong, entries, items, nearest
 
@@ -82,6 +84,7 @@ def route_server_peers(site: Site) -> Iterator[Wrong]:
     routers = {name: x for section in (NVAS, ROUTERS) for name, x in entries(site.net, section)}
     for server, x in entries(site.net, SERVERS):
         seen: dict[str, int] = {}
+        default = PERSONALITIES[behaves_like(site.net, x)]
         for place, peer in enumerate(x.get("peers", [])):
             given: Mapping[str, Any] = peer if isinstance(peer, Mapping) else {"name": peer}
             name, path = given["name"], (SERVERS, server, "peers", place)
@@ -94,7 +97,7 @@ def route_server_peers(site: Site) -> Iterator[Wrong]:
             asn = given.get("asn", routers.get(name, {}).get("asn"))
             if asn is None:
                 yield Wrong(path, f"the peer {name!r} has no 'asn', and so no BGP", f"give {name!r} one, as 65001")
-            elif not x.get("any_peer_asn") and (int(asn) in RESERVED or asn > 65535):
+            elif not x.get("any_peer_asn", default.any_peer_asn) and (int(asn) in RESERVED or asn > 65535):
                 why = "reserved" if int(asn) in RESERVED else "more than 16 bits"
                 text = f"the peer {name!r} has ASN {int(asn)}, which is {why} (R79)"
                 yield Wrong(path, text, "64512 to 65514 or 65521 to 65534, or a public one; 'any_peer_asn: true' goes beyond Azure")

@@ -10,7 +10,7 @@ from typing import Any
 
 from dualhome.errors import TopologyError
 from dualhome.model import Network
-from dualhome.topology import change, rules_addressing, rules_gateways, rules_routing
+from dualhome.topology import change, rules_addressing, rules_gateways, rules_personality, rules_routing
 from dualhome.topology.build import attempt
 from dualhome.topology.form import UNKNOWN_KEY, Use, inspect
 from dualhome.topology.names import Names
@@ -101,9 +101,8 @@ class _Examined:
         self.wrongs += self.names.pairs()
         if formed:
             site = Site(self.net)
-            self.wrongs += [
-                wrong for rule in (*rules_addressing.RULES, *rules_routing.RULES, *rules_gateways.RULES) for wrong in rule(site)
-            ]
+            judges = (*rules_addressing.RULES, *rules_routing.RULES, *rules_personality.RULES, *rules_gateways.RULES)
+            self.wrongs += [wrong for rule in judges for wrong in rule(site)]
         if not malformed and not self.wrongs:
             self.network, self.wrongs = attempt(self.net)
 
