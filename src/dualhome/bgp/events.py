@@ -18,6 +18,8 @@ class State(Enum):
     OPEN_CONFIRM = "OpenConfirm"
     ESTABLISHED = "Established"
 
+    __hash__ = object.__hash__  # each is one object, and tables are looked up for every message
+
 
 @dataclass(frozen=True, slots=True)
 class ManualStart:

@@ -53,6 +53,8 @@ class Kind(Enum):
     REFRESH = auto()  # RFC 2918
     REFRESH_ERROR = auto()  # RFC 7313 section 5
 
+    __hash__ = object.__hash__  # each is one object, and tables are looked up for every message
+
 
 MESSAGE_TYPES: Final = {
     Kind.OPEN_VALID: 1, Kind.OPEN_INVALID: 1, Kind.UPDATE: 2, Kind.UPDATE_ERROR: 2, Kind.NOTIFICATION: 3, Kind.KEEPALIVE: 4,

@@ -6,6 +6,7 @@ What happens in which state stands in `fsm.TABLE`; this file reads messages befo
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from typing import Final, assert_never
 
 from dualhome import _core
@@ -105,8 +106,7 @@ class Session:
 
     def deadline(self) -> Instant | None:
         """When to call `tick` next, at the latest."""
-        timers = self._timers()
-        return min(at for at, _, _ in timers) if timers else None
+        return min((at for at in self._due() if at is not None), default=None)
 
     # --- events -------------------------------------------------------------------------------------------------------
 
@@ -219,6 +219,14 @@ class Session:
             return seconds(SHORTEST_PAUSE_S)
         self.failures += 1
         return seconds(pause_s(self.failures - 1))
+
+    def _due(self) -> Iterator[Instant | None]:
+        """When each of them runs out."""
+        yield self._retry_at
+        yield self._idle_until
+        for link in self.links.values():
+            yield link.hold_at
+            yield link.keepalive_at
 
     def _timers(self) -> list[tuple[Instant, Kind, Link | None]]:
         """All that run; of equal deadlines the first comes first."""
@@ -353,7 +361,10 @@ class Session:
 
     @property
     def _farthest(self) -> Link | None:
-        return max(self.links.values(), key=lambda link: _RANK[link.state], default=None)
+        links = self.links
+        if len(links) < 2:  # but while a collision is being resolved
+            return next(iter(links.values()), None)
+        return max(links.values(), key=lambda link: _RANK[link.state])
 
     @property
     def _established(self) -> Link | None:

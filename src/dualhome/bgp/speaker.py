@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import Final, assert_never
 
 from dualhome._core import Rib, Route
 from dualhome.bgp import events
 from dualhome.bgp.config import PeerConfig, SpeakerConfig
+from dualhome.bgp.deadlines import Deadlines
 from dualhome.bgp.session import Session
 from dualhome.errors import PeerError
 from dualhome.net import Prefix
@@ -64,7 +66,9 @@ class Speaker:
         self._writable: Final = writable
         self._sessions: dict[str, Session] = {}
         self._numbers: dict[str, int] = {}
-        self._deadlines: dict[str, Instant] = {}
+        self._names: dict[int, str] = {}  # by number
+        self._free: list[int] = []  # numbers below the highest that was ever in use, lowest first
+        self._deadlines = Deadlines()
         self._actions: list[SpeakerAction] = []
         self._running = False
         self.rib: Rib
@@ -105,16 +109,16 @@ class Speaker:
 
     def tick(self, now: Instant) -> list[SpeakerAction]:
         """All timers that are due, in the order of the peers."""
-        for name in [name for name in self.config.peers if name in self._deadlines and self._deadlines[name] <= now]:
+        due = dict.fromkeys(self._deadlines.due(now))
+        for name in due if len(due) < 2 else [name for name in self.config.peers if name in due]:
             self._perform(name, self._sessions[name].tick(now), now)
         return self.flush(now)
 
     def flush(self, now: Instant) -> list[SpeakerAction]:
         """Decide what is to be decided, and send what is to be sent to the peers that can take it."""
         self.rib.process()
-        names = {number: name for name, number in self._numbers.items()} if (pending := self.rib.pending()) else {}
-        for number in pending:
-            name = names[number]
+        for number in self.rib.pending():
+            name = self._names[number]
             while self._writable(name) and (data := self.rib.output(number)):
                 self._perform(name, self._sessions[name].send_update(data, now), now)
         return self._take()
@@ -126,7 +130,7 @@ class Speaker:
 
     def deadline(self) -> Instant | None:
         """When to call `tick` next, at the latest."""
-        return min(self._deadlines.values(), default=None)
+        return self._deadlines.first()
 
     # --- configuration ------------------------------------------------------------------------------------------------
 
@@ -156,9 +160,11 @@ class Speaker:
 
     def _remove_peer(self, name: str, now: Instant) -> None:
         self._handle(name, events.ManualStop("peer removed", 3), now)
-        self.rib.remove_peer(self._numbers.pop(name))
-        del self._sessions[name]
-        self._deadlines.pop(name, None)
+        number = self._numbers.pop(name)
+        self.rib.remove_peer(number)
+        del self._sessions[name], self._names[number]
+        heappush(self._free, number)
+        self._deadlines.set(name, None)
 
     def _change_peer(self, name: str, old: PeerConfig | None, new: PeerConfig, now: Instant) -> None:
         if old is None:
@@ -203,7 +209,7 @@ class Speaker:
 
     def peer_name(self, number: int) -> str | None:
         """The peer of a number; None for -1, the speaker itself."""
-        return next((name for name, each in self._numbers.items() if each == number), None)
+        return self._names.get(number)
 
     def learned(self, peer: str, prefix: Prefix | None = None) -> list[Route]:
         """What a peer announced and the checks let in, before the rules."""
@@ -242,23 +248,22 @@ class Speaker:
             cluster_id=config.cluster_id,
             multipath=config.multipath,
         )
-        self._sessions, self._numbers, self._deadlines = {}, {}, {}
+        self._sessions, self._numbers, self._names, self._free, self._deadlines = {}, {}, {}, [], Deadlines()
         for name, peer in config.peers.items():
             self._add_peer(name, peer)
         for prefix, origin in config.origins.items():
             self.rib.originate(prefix, origin.json())
 
     def _add_peer(self, name: str, peer: PeerConfig) -> None:
-        taken = set(self._numbers.values())
-        number = next(number for number in range(len(taken) + 1) if number not in taken)
+        number = heappop(self._free) if self._free else len(self._names)
         self.rib.set_peer(number, peer.policy.json())
-        self._numbers[name] = number
+        self._numbers[name], self._names[number] = number, name
         self._make_session(name)
 
     def _make_session(self, name: str) -> None:
         chance = None if self._seed is None else random.Random(f"{self._seed} {self.config.name} {name}")
         self._sessions[name] = Session(self.config.peers[name].session, chance)
-        self._deadlines.pop(name, None)
+        self._deadlines.set(name, None)
 
     def _session_is_up(self, name: str) -> bool:
         return self._sessions[name].state is events.State.ESTABLISHED
@@ -301,11 +306,7 @@ class Speaker:
                     assert_never(action)
         if refused:
             self._perform(name, session.peer_refused_at(now, refused), now)
-        deadline = session.deadline()
-        if deadline is None:
-            self._deadlines.pop(name, None)
-        else:
-            self._deadlines[name] = deadline
+        self._deadlines.set(name, session.deadline())
 
     def _journal(self, name: str, kind: str, text: str) -> None:
         self._actions.append(Journal(name, kind, text))

@@ -8,6 +8,7 @@ from typing import Any, assert_never
 from dualhome._core import Route
 from dualhome.bgp import events as session_events
 from dualhome.bgp import speaker as actions
+from dualhome.bgp.deadlines import Deadlines
 from dualhome.bgp.speaker import Speaker
 from dualhome.engine import events, rest
 from dualhome.engine.carriers import Carriers
@@ -59,7 +60,7 @@ class Engine:
         self._dead: dict[str, None] = {}  # speakers that crashed
         self._ended: dict[str, None] = {}  # speakers whose process ended by itself
         self._touched: dict[str, None] = {}  # to be flushed
-        self._deadlines: dict[str, Instant] = {}
+        self._deadlines = Deadlines()
         self._rib_versions: dict[str, int] = {}
         self._since: dict[tuple[str, str], Instant] = {}
         self._refused: dict[tuple[str, str], tuple[str, int]] = {}
@@ -151,14 +152,15 @@ class Engine:
                 self._log("standby", f"{name}#1", f"stands in for {name}#0")
             self._new_shape()
             self._follow(effects)
-        for name in sorted(name for name, due in self._deadlines.items() if due <= now):
+        for name in self._deadlines.due(now):
             self._take(name, self.speakers[name].tick(now), effects)
         return effects
 
     def deadline(self) -> Instant | None:
         """When `tick` and `flush` are wanted next, at the latest."""
-        others = (self._programs.deadline(), self._standby.deadline(), self._detection.deadline() if self._outside is None else None)
-        return min((*self._deadlines.values(), *(due for due in others if due is not None)), default=None)
+        detected = self._detection.deadline() if self._outside is None else None
+        wanted = (self._deadlines.first(), self._programs.deadline(), self._standby.deadline(), detected)
+        return min((due for due in wanted if due is not None), default=None)
 
     # --- speakers -----------------------------------------------------------------------------------------------------
 
@@ -179,11 +181,7 @@ class Engine:
             else:
                 effects.append(effect_of(name, action))
         speaker = self.speakers[name]
-        deadline = None if name in self._dead else speaker.deadline()
-        if deadline is None:
-            self._deadlines.pop(name, None)
-        else:
-            self._deadlines[name] = deadline
+        self._deadlines.set(name, None if name in self._dead else speaker.deadline())
         if self._rib_versions.get(name) != speaker.version():
             self._rib_versions[name] = speaker.version()
             self._version += 1
@@ -209,7 +207,8 @@ class Engine:
         for name in [name for name in self.speakers if name not in self.plan.speakers or self.foreign(name)]:
             self._take(name, self.speakers[name].stop(self.now), effects)
             del self.speakers[name]
-            for known in (self._dead, self._ended, self._deadlines, self._rib_versions):
+            self._deadlines.set(name, None)
+            for known in (self._dead, self._ended, self._rib_versions):
                 known.pop(name, None)
         for name in self.plan.speakers:
             if self.foreign(name):

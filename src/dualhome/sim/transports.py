@@ -70,6 +70,8 @@ class Transports:
         self._engine, self._schedule = engine, schedule
         self._made = 0
         self._version = -1
+        self._delays: dict[tuple[str, str], Duration] = {}  # as of a shape of the network
+        self._delays_of = -1
         self._open: dict[int, Connection] = {}
         self._attempts: dict[tuple[str, str], Connection] = {}
         self._waiting: dict[int, Connection] = {}  # for packets to arrive again
@@ -77,10 +79,18 @@ class Transports:
 
     def delay(self, connection: Connection, to: str) -> Duration:
         """One way. Each direction has a little of its own, by its name: no two speakers go on in lockstep for ever, which real ones don't either."""
-        a, b = connection.ends
+        if self._delays_of != self._engine.shape():
+            self._delays_of = self._engine.shape()
+            self._delays.clear()
+        way = (connection.other(to), to)
+        if way not in self._delays:
+            self._delays[way] = self._delay(*way)
+        return self._delays[way]
+
+    def _delay(self, a: str, b: str) -> Duration:
         edges = any(end.partition("#")[0] in self._engine.network.circuits for end in (a, b))
         far = edges or self._engine.carrier(a, b) in (Carrier.LINK, Carrier.TUNNEL)
-        return Duration((FAR if far else NEAR) + zlib.crc32(f"{connection.other(to)}>{to}".encode()) % OWN)
+        return Duration((FAR if far else NEAR) + zlib.crc32(f"{a}>{b}".encode()) % OWN)
 
     def perform(self, effect: events.Effect, now: Instant) -> None:
         """Do what the engine asks."""
