@@ -19,6 +19,6 @@ _LAST_DIGITS: Final = {
 
 
 def community(region: str | None) -> str | None:
-    """12076:50002 for westeurope or West Europe; None for a region that Microsoft's list doesn't have (R144)."""
-    number = _LAST_DIGITS.get((region or "").lower().replace(" ", ""))
+    """12076:50002 for westeurope; None for a region that Microsoft's list doesn't have (R144)."""
+    number = _LAST_DIGITS.get(region or "")
     return f"12076:{50000 + number}" if number is not None else None
