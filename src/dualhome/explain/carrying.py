@@ -9,6 +9,7 @@ from dualhome.engine import Engine
 from dualhome.errors import RequestError
 from dualhome.explain.story import Remedy
 from dualhome.forwarding.packets import BGP, home_of
+from dualhome.forwarding.security import GROUP
 from dualhome.forwarding.trace import Path, paths
 from dualhome.model import base_name
 from dualhome.plan import Carrier
@@ -117,6 +118,8 @@ def _remedy(engine: Engine, dropped: Path, here: str, there: str) -> Remedy | No
             )
         if dropped.because == "virtual-network-access":
             return Remedy(text=f"let the peering {pair} pass traffic", change={"peerings": {pair: {"allow_virtual_network_access": True}}})
+    if dropped.because == GROUP:
+        return Remedy(text=f"allow TCP port 179 from {here} to {there} in that network security group (L-043)")
     if dropped.because == "down":
         return Remedy(text=f"restore {_failed(engine, dropped.at)}")
     return None

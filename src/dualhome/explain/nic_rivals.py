@@ -150,5 +150,5 @@ def _other_connection(facts: Facts, nic: str, prefix: Prefix, way: Way) -> Itera
         c.name for c in network.circuits.values() if {c.microsoft_address(0), c.microsoft_address(1)}.intersection(programmed.next_hops)
     ]
     text = f"of several equal ExpressRoute connections only one is used for packets to on-premises, here that of {' and '.join(used)}"
-    remedy = Remedy(text=f"a higher routing_weight for the connection of {way.name} makes it the one")
+    remedy = Remedy(text=f"a higher routing_weight for the connection of {base_name(way.name)} makes it the one")
     yield Step(node=nic, what="lost", text=text, rule="R114"), remedy

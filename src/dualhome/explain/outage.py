@@ -62,10 +62,11 @@ def _phases(engine: Engine, gap: Gap) -> Iterator[Phase]:
     chain = _chain(engine, gap, last, entries)
     first = chain[0]
     peer, text, rule = _beginning(engine, first, entries)
+    passing = "withdrawal" if peer else "announcement"
     yield replace(_phase(gap, "detection", first.speaker, text, gap.marked_us, first.time_us, rule), peer=peer)
     for told, heard in pairwise(chain):
         text = f"{told.speaker} tells {heard.speaker}"
-        yield replace(_phase(gap, "withdrawal", told.speaker, text, told.time_us, heard.time_us), peer=heard.speaker)
+        yield replace(_phase(gap, passing, told.speaker, text, told.time_us, heard.time_us), peer=heard.speaker)
     onto = _next_after(gap.after, node)
     chosen = f"{last.speaker} decides" + (f": from {node} packets to {gap.destination} go by {onto} from now on" if onto else "")
     rule = "R106" if base_name(last.speaker) in engine.network.route_servers else "RFC 4271 section 9.1.2"
@@ -195,6 +196,9 @@ def _without_an_end(first: Decision, entries: Sequence[JournalEntry]) -> tuple[s
     condition = next((e for e in reversed(there) if e.kind == "condition" and e.who == first.speaker), None)
     if condition is not None:
         return "", f"{first.speaker} finds out what its announcement hangs on: {condition.text}", "R162"
+    standby = next((e for e in reversed(there) if e.kind == "standby"), None)
+    if standby is not None:
+        return "", f"{standby.who} {standby.text}, {length(standby.time_us - there[0].time_us)} after that failed", "R158"
     came_up = next(
         (
             e
@@ -237,6 +241,10 @@ def _programming(engine: Engine, gap: Gap, node: str, last: Decision) -> tuple[s
 
 def _otherwise(engine: Engine, gap: Gap, entries: Sequence[JournalEntry], node: str) -> Phase:
     """No speaker decided anything: the network is mended, or packets find another way by themselves."""
+    standby = next((e for e in entries if e.time_us == gap.until_us and e.kind == "standby"), None)
+    if standby is not None:
+        text = f"{standby.who} {standby.text}: until then nobody does"
+        return _phase(gap, "detection", standby.who, text, gap.marked_us, gap.until_us, "R158")
     mended = next((e for e in entries if e.time_us == gap.until_us and e.kind in DONE), None)
     onto = _next_after(gap.after, node) if gap.after else ""
     text = f"{mended.kind} {mended.who}" if mended else f"{node} sends packets to {onto or 'another way'} by itself, without BGP"
@@ -274,8 +282,8 @@ def _sums(phases: Sequence[Phase]) -> str:
 def _telling(phases: Sequence[Phase]) -> str:
     """What took longest; of news that passes several speakers, its whole way."""
     longest = max(phases, key=lambda phase: phase.took_us)
-    passed = [phase for phase in phases if phase.kind == "withdrawal"]
-    if longest.kind == "withdrawal" and len(passed) > 1:
+    passed = [phase for phase in phases if phase.kind in ("withdrawal", "announcement")]
+    if longest in passed and len(passed) > 1:
         return f"the news passes {', '.join(phase.node for phase in passed)} and {passed[-1].peer}"
     return longest.text + (f" ({longest.rule})" if longest.rule else "")
 
@@ -315,6 +323,10 @@ def _open(engine: Engine, gap: Gap, done: str, lost: str) -> Story:
     """It lasts still: either nobody notices, or nobody has another way."""
     question = f"Why is {gap.source} cut off from {gap.destination}{done}?"
     at = gap.during.at
+    if gap.before is not None and gap.before.outcome != "delivered":
+        text = f"it was cut off before that: at {gap.before.at} packets are dropped ({gap.before.detail or gap.before.because})"
+        phase = Phase(kind="open", node=gap.before.at, text=text, at_us=gap.since_us - gap.marked_us, took_us=gap.length_us)
+        return Story(question=question, answer=text, phases=(phase,), facts=_facts(gap))
     alive = [
         s for s in engine.sessions() if base_name(at) in (base_name(s.speaker), base_name(s.peer)) and s.state == State.ESTABLISHED.value
     ]
@@ -340,12 +352,16 @@ def _remedy(engine: Engine, gap: Gap, phases: Sequence[Phase]) -> Remedy | None:
     longest = max(phases, key=lambda phase: phase.took_us)
     if longest.took_us < 1_000_000:
         return None
-    if longest.kind == "programming":
+    gateway = engine.network.gateways.get(base_name(longest.node))
+    if longest.rule == "R158" and gateway is not None:
+        active: dict[str, object] = {"virtual_network_gateways": {gateway.name: {"active_active": True}}}
+        return Remedy(text=f"make {gateway.name} active-active", change=active)
+    if longest.kind == "programming" and "damping" in longest.text:
         return Remedy(text="replace routes in one update in place of withdrawing and announcing them: damping counts both (L-047)")
     if longest.rule.startswith("R75"):
         router = engine.network.router(base_name(longest.peer)) or engine.network.router(base_name(longest.node))
         if router is not None:
             section = "network_virtual_appliances" if router.nics else "on_premises"
-            change = {section: {router.name: {"timers": {"keepalive_s": 5, "hold_s": 15}}}}
+            change: dict[str, object] = {section: {router.name: {"timers": {"keepalive_s": 5, "hold_s": 15}}}}
             return Remedy(text=f"let {router.name} propose a shorter hold time, which its peers take (R75): 15 s instead", change=change)
     return None

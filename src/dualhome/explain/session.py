@@ -58,13 +58,15 @@ def session_story(engine: Engine, name: str) -> Story:
     up = [side for side in sides if engine.session(*side).state == UP]
     causes = {side: _cause(engine, *side) for side in sides if side not in up}
     downs = [Step(node=a, what="down", text=cause.text, rule=cause.rule) for (a, _), cause in causes.items()]
-    amiss = [(step, remedy) for side in up for step, remedy in _troubles(engine, *side)] + _missing_instances(engine, own, peer)
-    remedies = [*(cause.remedy for cause in causes.values()), *(remedy for _, remedy in amiss)]
+    troubles = [(side, *trouble) for side in up for trouble in _troubles(engine, *side)]
+    missing = _missing_instances(engine, own, peer)
+    amiss = [*_together([(side, step) for side, step, _ in troubles], len(troubles)), *(step for step, _ in missing)]
+    remedies = [*(cause.remedy for cause in causes.values()), *(remedy for *_, remedy in troubles), *(remedy for _, remedy in missing)]
     return Story(
         question=f"Why is the session {own}/{peer} {'up' if len(up) == len(sides) else 'down' if not up else 'down in part'}?",
-        answer=_answer(engine, up, causes, [step for step, _ in amiss]),
+        answer=_answer(engine, up, causes, amiss),
         steps=tuple(_together([(side, step) for side in up for step in _up_steps(engine, *side)], len(up))),
-        refusals=(*_together(list(zip(causes, downs, strict=True)), 0), *(step for step, _ in amiss)),
+        refusals=(*_together(list(zip(causes, downs, strict=True)), 0), *amiss),
         remedy=next((remedy for remedy in remedies if remedy is not None), None),
         facts={"sessions": [_data(engine, *side) for side in sides]},
     )
@@ -98,7 +100,8 @@ def _answer(engine: Engine, up: Sequence[Side], causes: Mapping[Side, Cause], am
     alike = [side for side, other in causes.items() if INSTANCE.sub("", other.text) == INSTANCE.sub("", cause.text)]
     text = INSTANCE.sub("", cause.text) if len(alike) > 1 else cause.text
     states = " and ".join(dict.fromkeys(engine.session(*side).state for side in alike))
-    told = f"{_sides(alike)} {'is' if len(alike) == 1 else 'are'} {states}: {text}" + (f" ({cause.rule})" if cause.rule else "")
+    rule = f" ({cause.rule})" if cause.rule and f"({cause.rule})" not in text else ""
+    told = f"{_sides(alike)} {'is' if len(alike) == 1 else 'are'} {states}: {text}{rule}"
     return told + (f"; {_sides(up)} {'is' if len(up) == 1 else 'are'} up" if up else "")
 
 
@@ -166,12 +169,14 @@ def _count(number: int) -> str:
 def _troubles(engine: Engine, speaker: str, peer: str) -> Iterator[tuple[Step, Remedy | None]]:
     """What is wrong with a session although it is up: routes that can't be used (R74), the same ASN (R79)."""
     config = engine.plan.speakers[speaker].config.peers[peer]
-    router = engine.network.router(base_name(speaker))
-    if not config.policy.usable and router is not None:
-        text = f"{speaker} can use nothing of what {peer} tells it, for it has no multihop: the next hop is not beside it"
+    for near, far in ((speaker, peer), (peer, speaker)):
+        router = engine.network.router(base_name(near))
+        if router is None or near not in engine.plan.speakers or engine.plan.speakers[near].config.peers[far].policy.usable:
+            continue
+        text = f"{near} can use nothing of what {far} tells it, for it has no multihop: the next hop is not beside it"
         section = "network_virtual_appliances" if router.nics else "on_premises"
-        remedy = Remedy(text=f"let {speaker} speak eBGP with multihop", change={section: {router.name: {"multihop": True}}})
-        yield Step(node=speaker, what="absent", text=text, rule="R74"), remedy
+        remedy = Remedy(text=f"let {near} speak eBGP with multihop", change={section: {router.name: {"multihop": True}}})
+        yield Step(node=near, what="absent", text=text, rule="R74"), remedy
     server = base_name(speaker) in engine.network.route_servers and base_name(peer) not in engine.network.gateways
     if server and config.session.remote_asn == AZURE_ASN:
         text = f"{peer} has the ASN {AZURE_ASN} of the route server itself, so this is iBGP: the session is up, and no routes pass"
@@ -183,18 +188,14 @@ def _troubles(engine: Engine, speaker: str, peer: str) -> Iterator[tuple[Step, R
 
 def _cause(engine: Engine, speaker: str, peer: str) -> Cause:
     """The first of the reasons that holds: packets, configuration, how the state machine left it."""
+    if (standing_by := _standing_by(engine, speaker, peer)) is not None:
+        return standing_by
     if (lost := lost_packets(engine, speaker, peer)) is not None:
         ended = _last_end(engine, speaker, peer)
         return Cause(text=lost.text + (f"; {ended}" if ended else ""), rule=lost.rule, remedy=lost.remedy)
     if any(how == "crash" for how in engine.fails_between("session", speaker, peer)):
         name = f"{base_name(speaker)}/{base_name(peer)}"
         return Cause(text="the session itself has failed: it is shut at both ends", rule="R115", remedy=Remedy(text=f"restore {name}"))
-    for gateway in (g for end in (speaker, peer) if (g := engine.network.gateways.get(base_name(end))) is not None):
-        instances = [end for end in (speaker, peer) if base_name(end) == gateway.name]
-        if not gateway.both_work and instances[0].endswith("#1") and engine.alive(f"{gateway.name}#0"):
-            text = f"{instances[0]} stands by: {gateway.name} is not active-active, and {gateway.name}#0 works"
-            change = {"virtual_network_gateways": {gateway.name: {"active_active": True}}}
-            return Cause(text=text, rule="R51", remedy=Remedy(text=f"make {gateway.name} active-active", change=change))
     errors = [(a, _last_error(engine, a, b)) for a, b in ((speaker, peer), (peer, speaker))]
     endings = [(end, error) for end, error in errors if error]
     for end, error in endings:
@@ -206,6 +207,24 @@ def _cause(engine: Engine, speaker: str, peer: str) -> Cause:
         unwilling = next(a for a, b in ((speaker, peer), (peer, speaker)) if not engine.wants(a, b))
         return Cause(text=f"{unwilling} takes no connection: it does not run, or has no such peer", rule="R76")
     return Cause(text="it has not come up yet", rule="RFC 4271 section 8")
+
+
+def _standing_by(engine: Engine, speaker: str, peer: str) -> Cause | None:
+    """Of a VPN gateway that isn't active-active the second instance works only in place of the first (R51, R158)."""
+    for end in (speaker, peer):
+        gateway = engine.network.gateways.get(base_name(end))
+        if gateway is None or gateway.both_work or not end.endswith("#1") or engine.fails(end):
+            continue
+        first = f"{gateway.name}#0"
+        if engine.alive(first):
+            text = f"{end} stands by: {gateway.name} is not active-active, and {first} works"
+        elif not engine.alive(end):
+            text = f"{end} stands in for {first} soon: that takes {gateway.standby_takeover_s:g} s"
+        else:
+            continue
+        change = {"virtual_network_gateways": {gateway.name: {"active_active": True}}}
+        return Cause(text=text, rule="R158", remedy=Remedy(text=f"make {gateway.name} active-active", change=change))
+    return None
 
 
 def _last_error(engine: Engine, speaker: str, peer: str) -> str:
@@ -280,7 +299,7 @@ def _no_session(engine: Engine, own: str, peer: str) -> Story:
     first, second = base_name(own), base_name(peer)
     servers = [name for name in (first, second) if name in network.route_servers]
     gateways = [name for name in (first, second) if name in network.gateways]
-    machines = [name for name in (first, second) if name in network.virtual_machines or name in network.load_balancers]
+    machines = [name for name in (first, second) if name in {*network.virtual_machines, *network.load_balancers, *network.hosts()}]
     silent = [r.name for name in (first, second) if (r := network.router(name)) is not None and r.asn is None]
     remedy: Remedy | None = None
     if machines:
@@ -317,7 +336,7 @@ def _known_names(engine: Engine, *names: str) -> None:
     """RequestError for one that nothing in the network has."""
     network = engine.network
     known = {base_name(name) for name in engine.plan.speakers} | {r.name for r in network.routers()}
-    known |= {*network.virtual_machines, *network.load_balancers, *network.route_servers, *network.gateways}
+    known |= {*network.virtual_machines, *network.load_balancers, *network.route_servers, *network.gateways, *network.hosts()}
     for name in names:
         if base_name(name) not in known:
             raise RequestError(f"nothing here is named {name!r}; there are {', '.join(sorted(known))}")
