@@ -17,7 +17,7 @@ class DualhomeError(Exception):
 class Fault:
     """One thing wrong in a file: where, what was found, what would be right.
 
-    `line` and `column` count from 1; 0 where the file as a whole is meant.
+    `line` and `column` count from 1; 0 where the file as a whole is meant. `code`, `rule`, `on`: as a finding has them.
     """
 
     file: str
@@ -25,6 +25,9 @@ class Fault:
     column: int
     message: str
     hint: str = ""
+    code: str = ""  # of the finding that it is, where it is one of Azure's own refusals that have a code
+    rule: str = ""
+    on: str = ""
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file

@@ -109,12 +109,12 @@ class Net:
 
     def check(self, simulate: bool = True) -> list[Finding]:
         """Findings about the design; those that need its routes too, if it may be simulated."""
-        if simulate and self.plan.speakers:
-            run = Run(self.topology, self.plan, 0)
-            with suppress(NotSettled):  # one that flaps has findings too, as of the end of that time
+        run = Run(self.topology, self.plan, 0) if simulate and self.plan.speakers else None
+        with suppress(NotSettled):  # one that flaps has findings too, as of the end of that time
+            if run is not None:
                 run.simulation.settle(600)
-            return run.check()
-        return list(checks.findings(self.network, self.plan, None, self.topology.lines.of, self.topology.file))
+        engine, scenario = run.engine if run is not None else None, self.topology.scenario
+        return checks.findings(self.network, self.plan, engine, self.topology.locate, self.topology.file, scenario)
 
     def diagram(self, form: str = "svg") -> str:
         """A drawing: `svg`, or text for `mermaid`."""

@@ -101,7 +101,7 @@ class Questions:
 
     def check(self) -> list[Finding]:
         """Findings about the network as it is by now."""
-        return list(checks.findings(self.network, self.plan, self.engine, self.topology.lines.of, self.topology.file))
+        return list(checks.findings(self.network, self.plan, self.engine, self.topology.locate, self.topology.file))
 
     # --- names ---
 

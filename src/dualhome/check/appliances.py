@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dualhome.check.finding import Design, Draft
+from dualhome.check.finding import Design, Draft, Path
 from dualhome.check.loops import listed
+from dualhome.check.remedies import with_route
 from dualhome.check.servers import nva_place
 from dualhome.forwarding.effective import EffectiveRoute
 from dualhome.model import Nic, Router, base_name
 from dualhome.net import DEFAULT_V4, Address, Prefix
 from dualhome.plan import Carrier
+from dualhome.topology.edits import Edit
 
 HALVES = (Prefix.parse("0.0.0.0/1"), Prefix.parse("128.0.0.0/1"))
 DEFAULTS = (DEFAULT_V4, *HALVES, Prefix.parse("::/0"))
@@ -28,6 +30,7 @@ def no_multihop(design: Design) -> Iterator[Draft]:
                     remedy="set multihop to true",
                     rule="R74",
                     where=nva_place(nva.name),
+                    edits=(Edit(path=(*nva_place(nva.name), "multihop"), value=True),),
                 )
 
 
@@ -72,6 +75,7 @@ def default_to_itself(design: Design) -> Iterator[Draft]:
                 remedy=f"give {out.subnet} a route table with 0.0.0.0/0 to Internet",
                 rule="R67, R177",
                 where=nva_place(nva.name),
+                edits=with_route(design.network, out.subnet, {"prefix": "0.0.0.0/0", "next_hop_type": "Internet"}),
             )
 
 
@@ -155,7 +159,13 @@ def no_ip_forwarding(design: Design) -> Iterator[Draft]:
                     remedy="set ip_forwarding to true",
                     rule="R66",
                     where=nva_place(nva.name),
+                    edits=(Edit(path=(*_place_of_nic(nva, nic), "ip_forwarding"), value=True),),
                 )
+
+
+def _place_of_nic(nva: Router, nic: Nic) -> Path:
+    """The primary is the NVA itself, a further one stands under `interfaces`."""
+    return nva_place(nva.name) if nic is nva.nics[0] else (*nva_place(nva.name), "interfaces", nic.name.removeprefix(f"{nva.name}."))
 
 
 def load_balancer_elsewhere(design: Design) -> Iterator[Draft]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from dualhome.check import appliances, exchange, gateways, loops, peerings, servers
+from dualhome.check import appliances, attachments, beyond, exchange, expectations, gateways, loops, peerings, scenarios, servers
 from dualhome.check.facts import Facts, Machine
 from dualhome.check.finding import Check, Design, Finding, Locate, Path
 from dualhome.check.others import OF_AZURE, azures_alone
 from dualhome.model import Network
 from dualhome.plan import Plan
+from dualhome.topology import Step
 
 CHECKS: Final[tuple[Check, ...]] = (
     Check(code="L-001", severity="error", run=servers.one_instance_only),
@@ -25,11 +26,13 @@ CHECKS: Final[tuple[Check, ...]] = (
     Check(code="L-011", severity="error", run=appliances.default_to_itself),
     Check(code="L-012", severity="error", run=appliances.route_to_itself),
     Check(code="L-013", severity="error", run=loops.boomerang),
+    Check(code="L-014", severity="error", run=attachments.no_way_to_the_route_server),
     Check(code="L-015", severity="warning", run=gateways.vpn_gateway_beside_route_server),
-    Check(code="L-016", severity="error", run=servers.route_table_on_its_subnet),
+    Check(code="L-016", severity="error", run=attachments.attached_to_its_subnet),
     Check(code="L-017", severity="error", run=servers.second_or_misplaced),
     Check(code="L-018", severity="warning", run=servers.small_subnet),
     Check(code="L-019", severity="error", run=exchange.own_prefix_announced),
+    Check(code="L-020", severity="warning", run=expectations.steered_by_bgp),
     Check(code="L-021", severity="error", run=exchange.too_many_from_peer),
     Check(code="L-022", severity="warning", run=exchange.too_many_to_circuit),
     Check(code="L-023", severity="warning", run=servers.too_many_peers),
@@ -44,45 +47,54 @@ CHECKS: Final[tuple[Check, ...]] = (
     Check(code="L-032", severity="warning", run=exchange.default_leaks),
     Check(code="L-033", severity="warning", run=exchange.refused_branch_tag),
     Check(code="L-034", severity="warning", run=exchange.azure_communities),
+    Check(code="L-035", severity="warning", run=expectations.between_circuits),
+    Check(code="L-036", severity="warning", run=expectations.clients_over_expressroute),
     Check(code="L-037", severity="warning", run=gateways.equal_connections),
     Check(code="L-038", severity="warning", run=exchange.no_way_back_to_expressroute),
     Check(code="L-039", severity="warning", run=servers.ipv6),
+    Check(code="L-040", severity="error", run=attachments.in_a_virtual_wan),
     Check(code="L-041", severity="warning", run=appliances.no_ip_forwarding),
     Check(code="L-042", severity="warning", run=peerings.no_forwarded_traffic),
+    Check(code="L-043", severity="warning", run=attachments.bgp_kept_out),
     Check(code="L-044", severity="error", run=servers.route_map_across_networks),
     Check(code="L-045", severity="warning", run=servers.route_map_against_the_rules),
     Check(code="L-046", severity="warning", run=appliances.load_balancer_elsewhere),
+    Check(code="L-047", severity="warning", run=scenarios.withdrawn_and_announced),
+    Check(code="L-048", severity="info", run=scenarios.route_server_beside_a_gateway),
+    Check(code="L-049", severity="info", run=scenarios.vpn_gateway_after_route_server),
+    Check(code="L-050", severity="warning", run=scenarios.out_of_sync),
     Check(code="L-051", severity="warning", run=gateways.redundant_static_prefix),
+    Check(code="L-052", severity="warning", run=expectations.past_the_hubs_nva),
     Check(code="L-053", severity="warning", run=loops.transit_through_the_spoke),
+    Check(code="L-054", severity="info", run=attachments.meaningless_metric),
     Check(code="L-055", severity="warning", run=gateways.fast_path_past_inspection),
+    Check(code="L-101", severity="error", run=beyond.hold_time),
+    Check(code="L-102", severity="error", run=beyond.peer_out_of_reach),
+    Check(code="L-103", severity="warning", run=beyond.half_a_peering),
+    Check(code="L-104", severity="warning", run=beyond.machines),
+    Check(code="L-105", severity="warning", run=beyond.virtual_networks),
+    Check(code="L-106", severity="warning", run=beyond.prefixes),
+    Check(code="L-107", severity="error", run=beyond.too_many_to_a_circuit),
 )
-
-NOT_EXPRESSIBLE: Final[dict[str, str]] = {
-    "L-014": "static routes to a route server's subnet are not modelled",
-    "L-020": "an expectation",
-    "L-035": "an expectation",
-    "L-036": "point-to-site is not in the format",
-    "L-040": "Virtual WAN is not in the format",
-    "L-043": "security groups are not in the format",
-    "L-047": "an order of operations",
-    "L-048": "an order of operations",
-    "L-049": "an order of operations",
-    "L-050": "peering synchronisation is not in the format",
-    "L-052": "an expectation",
-    "L-054": "metrics are not in the format",
-}
 
 
 def _nowhere(_path: Path) -> tuple[int, int]:
     return 0, 0
 
 
-def findings(network: Network, plan: Plan, engine: Machine | None = None, locate: Locate | None = None, file: str = "") -> list[Finding]:
-    """Every finding, sorted by line, code and object; without an engine those that need routes are left out.
+def findings(
+    network: Network,
+    plan: Plan,
+    engine: Machine | None = None,
+    locate: Locate | None = None,
+    file: str = "",
+    scenario: tuple[Step, ...] = (),
+) -> list[Finding]:
+    """Every finding, sorted by line, code and object; without an engine those that need routes are left out, without a scenario those of its steps.
 
     `locate` gives line and column of a path in the file, as ("network_virtual_appliances", "hub1-nva").
     """
-    design = Design(network=network, plan=plan, facts=Facts(engine) if engine is not None else None)
+    design = Design(network=network, plan=plan, facts=Facts(engine) if engine is not None else None, scenario=scenario)
     azures = azures_alone(design)
     where = locate or _nowhere
     found: dict[Finding, None] = {}
@@ -99,6 +111,7 @@ def findings(network: Network, plan: Plan, engine: Machine | None = None, locate
                 file=file,
                 line=line,
                 column=column,
+                edits=draft.edits,
             )
             found.setdefault(finding)
     return sorted(found, key=lambda f: (f.line, f.code, f.on, f.message))

@@ -15,6 +15,9 @@ from dualhome.net import DEFAULT_V4, Prefix, covered
 from dualhome.plan import SpeakerKind
 from dualhome.plan.azure import EDGE_ALERT, EDGE_PREFIX_LIMIT, own_space
 from dualhome.plan.routers import for_peer
+from dualhome.topology.edits import ABSENT, Edit
+
+AZURE_LIMIT = 4000
 
 
 def own_prefix_announced(design: Design) -> Iterator[Draft]:
@@ -65,6 +68,9 @@ def too_many_from_peer(design: Design) -> Iterator[Draft]:
                     remedy="summarise what it announces, or raise max_routes_per_peer (Azure: 4000)",
                     rule="R87",
                     where=nva_place(peer),
+                    edits=(Edit(path=(*server_place(rs), "max_routes_per_peer"), value=AZURE_LIMIT),)
+                    if limit < held * times <= AZURE_LIMIT
+                    else (),
                 )
 
 
@@ -198,6 +204,12 @@ def azure_communities(design: Design) -> Iterator[Draft]:
                 remedy="use communities of an ASN of your own",
                 rule="R104, R135",
                 where=("on_premises", router.name),
+                edits=tuple(
+                    Edit(path=("on_premises", router.name, "communities", peer, word), value=ABSENT)
+                    for peer, words in router.communities.items()
+                    for word in words
+                    if word in bad
+                ),
             )
 
 

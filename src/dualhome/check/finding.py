@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dualhome.check.facts import Facts
 from dualhome.forwarding.effective import EffectiveRoute, effective_routes
 from dualhome.model import Network, Nic
 from dualhome.plan import Plan
+from dualhome.topology import Step
+from dualhome.topology.edits import Edit
 
 Path = tuple[str | int, ...]
 Locate = Callable[[Path], tuple[int, int]]
@@ -16,7 +18,10 @@ Locate = Callable[[Path], tuple[int, int]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Something that will go wrong: `on` is the object's name as the file writes it, `message` says what will happen, `remedy` what helps."""
+    """Something that will go wrong: `on` is the object's name as the file writes it, `message` says what will happen, `remedy` what helps.
+
+    `edits` are the remedy as changes of the file, where it asks for nothing beyond it; () where somebody has to decide.
+    """
 
     code: str
     severity: str  # error | warning | info
@@ -27,6 +32,7 @@ class Finding:
     file: str = ""
     line: int = 0
     column: int = 0
+    edits: tuple[Edit, ...] = field(default=(), compare=False)
 
     def to_data(self) -> dict[str, object]:
         """For JSON, in the order in which users read it."""
@@ -40,6 +46,7 @@ class Finding:
             "file": self.file,
             "line": self.line,
             "column": self.column,
+            "fixable": bool(self.edits),
         }
 
 
@@ -52,15 +59,17 @@ class Draft:
     remedy: str
     rule: str
     where: Path
+    edits: tuple[Edit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Design:
-    """What checks look at. `facts` is there where the network has been simulated."""
+    """What checks look at. `facts` is there where the network has been simulated; `scenario` where it is asked what the file as a whole does."""
 
     network: Network
     plan: Plan
     facts: Facts | None = None
+    scenario: tuple[Step, ...] = ()
 
     def rows(self, nic: str) -> tuple[EffectiveRoute, ...]:
         """Effective routes of a NIC or gateway; () without a simulation."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dualhome.check.finding import Design, Draft, Path
 from dualhome.check.loops import servers_of
 from dualhome.check.peerings import APPLIANCES
+from dualhome.check.remedies import users_of, with_route
 from dualhome.model import (
     AZURE_ASN,
     GATEWAY_SUBNET,
@@ -18,6 +19,7 @@ from dualhome.model import (
     base_name,
 )
 from dualhome.net import DEFAULT_V4, Prefix
+from dualhome.topology.edits import ABSENT, Edit
 
 
 def place(gateway: VirtualNetworkGateway) -> Path:
@@ -44,6 +46,7 @@ def vpn_gateway_beside_route_server(design: Design) -> Iterator[Draft]:
                     remedy=f"set active_active to true and asn to {AZURE_ASN}",
                     rule="R151",
                     where=place(gateway),
+                    edits=() if gateway.active_active else (Edit(path=(*place(gateway), "active_active"), value=True),),
                 )
 
 
@@ -54,10 +57,13 @@ def broken_gateway_subnet(design: Design) -> Iterator[Draft]:
         table, gateways = gateway_table(network, name), network.gateways_of(name)
         if table is None or not gateways:
             continue
+        where: Path = ("route_tables", table.name)
         if table.disable_bgp_route_propagation:
             wrong, remedy = "disables route propagation", "set disable_bgp_route_propagation to false"
+            edit = Edit(path=(*where, "disable_bgp_route_propagation"), value=False)
         elif any(r.prefix == DEFAULT_V4 for r in table.routes) and any(g.kind is GatewayKind.VPN for g in gateways):
             wrong, remedy = "has a route for 0.0.0.0/0", "take the default route out"
+            edit = Edit(path=(*where, "routes", str(DEFAULT_V4)), value=ABSENT)
         else:
             continue
         yield Draft(
@@ -65,7 +71,8 @@ def broken_gateway_subnet(design: Design) -> Iterator[Draft]:
             message=f"{gateways[0].name} stops working: route table {table.name} of {name}/{GATEWAY_SUBNET} {wrong}",
             remedy=remedy,
             rule="R13",
-            where=("route_tables", table.name),
+            where=where,
+            edits=(edit,) if len(users_of(network, table.name)) == 1 else (),
         )
 
 
@@ -87,6 +94,7 @@ def route_server_behind_firewall(design: Design) -> Iterator[Draft]:
                 remedy=f"add {subnet.prefix} to VnetLocal to {table.name}",
                 rule="R57",
                 where=("route_tables", table.name),
+                edits=with_route(network, f"{hub.name}/{GATEWAY_SUBNET}", {"prefix": str(subnet.prefix), "next_hop_type": "VnetLocal"}),
             )
 
 
@@ -99,7 +107,7 @@ def spoke_past_the_nva(design: Design) -> Iterator[Draft]:
         for peer in rs.peers if rs else ():
             for other in (name for name in servers_of(design, peer.name) if rs and name != rs.name):
                 home = network.route_servers[other].virtual_network
-                for spoke in (name for name in (home, *network.transit_spokes(home)) if name in beside):
+                for spoke in (name for name in (home, *network.transit_spokes(home)) if name in beside and _has_workloads(network, name)):
                     bare = [p for p in network.virtual_networks[spoke].address_space if not _steered(network, hub, p)]
                     if bare:
                         yield Draft(
@@ -108,7 +116,22 @@ def spoke_past_the_nva(design: Design) -> Iterator[Draft]:
                             remedy=f"give {hub}/{GATEWAY_SUBNET} a route table with {bare[0]} to VirtualAppliance {peer.name}",
                             rule="R169",
                             where=place(gateway),
+                            edits=_back_by(network, hub, bare),
                         )
+
+
+def _has_workloads(network: Network, name: str) -> bool:
+    """Whether it has a subnet for machines: on-premises sends nothing to a virtual network of route servers alone (R175, R178)."""
+    return any(subnet not in (ROUTE_SERVER_SUBNET, GATEWAY_SUBNET) for subnet in network.virtual_networks[name].subnets)
+
+
+def _back_by(network: Network, hub: str, prefixes: list[Prefix]) -> tuple[Edit, ...]:
+    """Routes of GatewaySubnet to the one NVA of the hub that tells of the spoke; () where several come into question, or a table is there already."""
+    between = [nva for nva in network.nvas.values() if nva.virtual_network == hub and nva.asn is not None]
+    if len(between) != 1 or len(prefixes) != 1:
+        return ()
+    route = {"prefix": str(prefixes[0]), "next_hop_type": "VirtualAppliance", "next_hop": str(between[0].nics[0].address)}
+    return with_route(network, f"{hub}/{GATEWAY_SUBNET}", route)
 
 
 def _steered(network: Network, hub: str, prefix: Prefix) -> bool:
@@ -163,6 +186,7 @@ def redundant_static_prefix(design: Design) -> Iterator[Draft]:
                 remedy="take it out of prefixes",
                 rule="R156",
                 where=("vpn_connections", connection.name),
+                edits=(Edit(path=("vpn_connections", connection.name, "prefixes", str(router.address.host_prefix)), value=ABSENT),),
             )
     for router in network.on_premises.values() if facts else ():
         assert facts is not None
@@ -195,4 +219,5 @@ def fast_path_past_inspection(design: Design) -> Iterator[Draft]:
                     remedy="set fast_path to false",
                     rule="R147",
                     where=("expressroute_circuits", circuit.name),
+                    edits=(Edit(path=("expressroute_circuits", circuit.name, "gateways", connection.gateway, "fast_path"), value=False),),
                 )

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dualhome.bgp.policy import Policy
 from dualhome.check.facts import Facts
 from dualhome.check.finding import Design, Draft
+from dualhome.check.policies import permits
 from dualhome.check.servers import nva_place
-from dualhome.model import AZURE_ASN, Router, base_name
+from dualhome.model import Router, base_name
 from dualhome.net import Prefix, covered
 from dualhome.plan.azure import own_space
 from dualhome.plan.routers import applies
+from dualhome.topology.edits import Edit
 
 ANYTHING = Prefix.parse("192.0.2.0/24")  # where a policy is asked about the source of a route alone
 
@@ -70,6 +71,7 @@ def refused_as_loop(design: Design) -> Iterator[Draft]:
                     remedy=f"set as_override (or as_strip) at {nva.name} toward {rs}",
                     rule="R99",
                     where=nva_place(nva.name),
+                    edits=_overriding(nva, rs),
                 )
 
 
@@ -86,7 +88,17 @@ def half_overridden(design: Design) -> Iterator[Draft]:
                     remedy=f"set as_override (or as_strip) at {nva.name} toward {rs} as well",
                     rule="R165, R173",
                     where=nva_place(nva.name),
+                    edits=_overriding(nva, rs),
                 )
+
+
+def _overriding(nva: Router, rs: str) -> tuple[Edit, ...]:
+    """The technique that it has already, toward this route server as well; as-override toward all where it has none."""
+    if any(f"{rs}#{i}" in named(setting) for setting in (nva.as_override, nva.as_strip) for i in (0, 1)):
+        return ()
+    key = "as_strip" if nva.as_strip and not nva.as_override else "as_override"
+    toward = named(nva.as_strip if key == "as_strip" else nva.as_override)
+    return (Edit(path=(*nva_place(nva.name), key), value=[*toward, rs] if toward else True),)
 
 
 def boomerang(design: Design) -> Iterator[Draft]:
@@ -105,7 +117,16 @@ def boomerang(design: Design) -> Iterator[Draft]:
                     remedy=f"let {nva.name} export to {rs} only what it has from elsewhere (export, learned_from)",
                     rule="R102",
                     where=nva_place(nva.name),
+                    edits=_filtered(nva, rs),
                 )
+
+
+def _filtered(nva: Router, rs: str) -> tuple[Edit, ...]:
+    """An export rule that drops what came from there; () where the file has rules for that peer, which somebody must read."""
+    if any(peer.partition("#")[0] == rs for peer in nva.export_rules):
+        return ()
+    rule = {"match": {"learned_from": [rs]}, "actions": {"prefix": "drop"}}
+    return (Edit(path=(*nva_place(nva.name), "export", rs), value=[rule]),)
 
 
 def override_beside_strip(design: Design) -> Iterator[Draft]:
@@ -158,11 +179,11 @@ def _relayed(design: Design, facts: Facts, nva: str, source: str) -> list[tuple[
         others = {
             name: each.policy.tags
             for name, each in told.peers.items()
-            if name in design.network.nvas and name != nva and all(_permits(stage, ANYTHING, each.policy.tags, []) for stage in relay)
+            if name in design.network.nvas and name != nva and all(permits(stage, ANYTHING, each.policy.tags, []) for stage in relay)
         }
         for route in facts.engine.speakers[instance].rib.candidates() if others else ():
             prefix, sender = Prefix(*route.prefix), facts.source(instance, route)
-            if sender in others and all(_permits(stage, prefix, others[sender], route.communities) for stage in relay):
+            if sender in others and all(permits(stage, prefix, others[sender], route.communities) for stage in relay):
                 found.append((prefix, tags, route.communities))
     return found
 
@@ -174,23 +195,4 @@ def _passing(design: Design, facts: Facts, nva: str, target: str, routes: list[t
     if exports is None or not any(facts.pairs(target, nva)):
         return []
     space = own_space(design.network, design.network.route_servers[target].virtual_network)
-    return [p for p, tags, words in routes if not covered(p, space) and all(_permits(stage, p, tags, words) for stage in exports)]
-
-
-def _permits(stage: Policy, prefix: Prefix, tags: tuple[str, ...], communities: list[str]) -> bool:
-    """Whether a stage lets a route pass, as far as prefix, source and communities decide; criteria on paths count as unmatched."""
-    for term in stage:
-        match = {key: value if isinstance(value, list | tuple) else [value] for key, value in term.match.items()}
-        tests = {
-            "prefix_equals": lambda values: str(prefix) in values,
-            "prefix_within": lambda values: covered(prefix, [Prefix.parse(v) for v in values]),
-            "from": lambda values: any(tag in values for tag in tags),
-            "community_any": lambda values: any(c in values for c in communities),
-            "community_all": lambda values: all(v in communities for v in values),
-        }
-        if all(key in tests and tests[key](values) for key, values in match.items()):
-            if term.then == "reject":
-                return False
-            if term.then == "accept":
-                return True
-    return True
+    return [p for p, tags, words in routes if not covered(p, space) and all(permits(stage, p, tags, words) for stage in exports)]

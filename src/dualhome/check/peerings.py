@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dualhome.check.finding import Design, Draft, Path
+from dualhome.check.remedies import flag
 from dualhome.model import GATEWAY_SUBNET, Network, Peering
 from dualhome.net import Address
 
@@ -41,6 +42,7 @@ def remote_gateways_beside_own(design: Design) -> Iterator[Draft]:
                 remedy="set use_remote_gateways to false",
                 rule="R31",
                 where=place(peering),
+                edits=(flag(peering.name, "use_remote_gateways", False),),
             )
 
 
@@ -63,6 +65,7 @@ def remote_gateways_without_any(design: Design) -> Iterator[Draft]:
                 remedy=f"set allow_gateway_transit at {mirror.name}",
                 rule="R29",
                 where=place(peering),
+                edits=(flag(mirror.name, "allow_gateway_transit", True),),
             )
 
 
@@ -98,16 +101,19 @@ def no_transit_pair(design: Design) -> Iterator[Draft]:
             continue
         if all(_led_by_table(network, vm.nic.subnet) for vm in machines):
             continue
-        for peering in network.connected(name):
-            rs = network.route_server_of(peering.remote)
-            if rs and rs.peers:
-                yield Draft(
-                    on=name,
-                    message=f"no route of {rs.name} reaches the machines of {name}: the peering with {peering.remote} has no transit pair",
-                    remedy=f"set allow_gateway_transit at {peering.remote}->{name} and use_remote_gateways at {peering.name}",
-                    rule="R34",
-                    where=place(peering),
-                )
+        found = [(p, rs) for p in network.connected(name) if (rs := network.route_server_of(p.remote)) is not None and rs.peers]
+        if any(peering.use_remote_gateways for peering, _ in found):
+            continue  # without effect, which L-008 says
+        for peering, rs in found[:1]:
+            both = (flag(f"{peering.remote}->{name}", "allow_gateway_transit", True), flag(peering.name, "use_remote_gateways", True))
+            yield Draft(
+                on=name,
+                message=f"no route of {rs.name} reaches the machines of {name}: the peering with {peering.remote} has no transit pair",
+                remedy=f"set allow_gateway_transit at {peering.remote}->{name} and use_remote_gateways at {peering.name}",
+                rule="R34",
+                where=place(peering),
+                edits=both if len(found) == 1 else (),
+            )
 
 
 def _led_by_table(network: Network, subnet: str) -> bool:
@@ -154,6 +160,7 @@ def no_forwarded_traffic(design: Design) -> Iterator[Draft]:
                 remedy=f"set allow_forwarded_traffic at {peering.name}",
                 rule="R37",
                 where=place(peering),
+                edits=(flag(peering.name, "allow_forwarded_traffic", True),),
             )
 
 

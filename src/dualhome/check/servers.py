@@ -7,8 +7,20 @@ from dataclasses import replace
 
 from dualhome.check.facts import Facts, PrefixTuple
 from dualhome.check.finding import Design, Draft, Path
-from dualhome.model import AZURE_ASN, PERSONALITIES, ROUTE_SERVER_SUBNET, Router, RouteServer, Rule, base_name
-from dualhome.net import DEFAULT_V4, Prefix
+from dualhome.model import (
+    AZURE_ASN,
+    PERSONALITIES,
+    ROUTE_SERVER_SUBNET,
+    Network,
+    Router,
+    RouteServer,
+    Rule,
+    Subnet,
+    VirtualNetwork,
+    base_name,
+)
+from dualhome.net import DEFAULT_V4, Prefix, covered
+from dualhome.topology.edits import ABSENT, Edit
 
 PEER_LIMIT = 8
 RESERVED_ASNS = (8074, 8075, 12076, 23456, range(64496, 64512), AZURE_ASN, range(65517, 65521), range(65535, 65552))
@@ -59,6 +71,7 @@ def one_instance_only(design: Design) -> Iterator[Draft]:
                     remedy=remedy,
                     rule="R73",
                     where=place(rs),
+                    edits=(Edit(path=(*place(rs), "peers", peer.name, "instances"), value=ABSENT),) if peer.instances else (),
                 )
             elif nva is not None and (word := _differs_by_instance(nva, rs.name)):
                 yield Draft(
@@ -137,20 +150,6 @@ def reserved_asn(design: Design) -> Iterator[Draft]:
                 )
 
 
-def route_table_on_its_subnet(design: Design) -> Iterator[Draft]:
-    """L-016: no route table may be on RouteServerSubnet (R7)."""
-    for network in design.network.virtual_networks.values():
-        subnet = network.subnets.get(ROUTE_SERVER_SUBNET)
-        if subnet is not None and subnet.route_table:
-            yield Draft(
-                on=subnet.key,
-                message=f"Azure does not support route table {subnet.route_table} on {subnet.key}; the route server becomes unhealthy",
-                remedy="take the route table off this subnet",
-                rule="R7",
-                where=("virtual_networks", network.name, "subnets", ROUTE_SERVER_SUBNET),
-            )
-
-
 def second_or_misplaced(design: Design) -> Iterator[Draft]:
     """L-017: one route server in a virtual network, in a RouteServerSubnet of /27 or larger (R5, R6)."""
     first: dict[str, str] = {}
@@ -179,7 +178,19 @@ def small_subnet(design: Design) -> Iterator[Draft]:
                 remedy="make it /26 or larger",
                 rule="R6",
                 where=("virtual_networks", network.name, "subnets", ROUTE_SERVER_SUBNET),
+                edits=_enlarged(network, subnet),
             )
+
+
+def _enlarged(network: VirtualNetwork, subnet: Subnet) -> tuple[Edit, ...]:
+    """The /26 that begins where the /27 does; () where none does, or where something else is in it or it leaves the network."""
+    larger = Prefix(4, subnet.prefix.bits, 26)
+    if subnet.prefix.bits % larger.size or not covered(larger, network.address_space):
+        return ()
+    if any(other.prefix.overlaps(larger) for other in network.subnets.values() if other is not subnet):
+        return ()
+    where: Path = ("virtual_networks", network.name, "subnets", subnet.name)
+    return (Edit(path=(*where, "prefix"), value=str(larger)),)
 
 
 def too_many_peers(design: Design) -> Iterator[Draft]:
@@ -216,7 +227,8 @@ def route_map_across_networks(design: Design) -> Iterator[Draft]:
     for rs in network.route_servers.values():
         for peer in dict.fromkeys((*rs.inbound_route_maps, *rs.outbound_route_maps)):
             owner = network.router(base_name(peer)) or network.gateways.get(base_name(peer))
-            if owner is None or owner.virtual_network != rs.virtual_network:
+            home = owner.virtual_network if owner is not None else _home_of_peer(network, rs, peer)
+            if home != rs.virtual_network:
                 yield Draft(
                     on=rs.name,
                     message=f"Azure refuses the route map for {peer} (HubBgpConnectionFromSpokeVnetCannotReferenceRouteMap): it is not in {rs.virtual_network}",
@@ -224,6 +236,14 @@ def route_map_across_networks(design: Design) -> Iterator[Draft]:
                     rule="R123",
                     where=place(rs),
                 )
+
+
+def _home_of_peer(network: Network, rs: RouteServer, name: str) -> str | None:
+    """The virtual network that a peer is in which the file knows by its address alone."""
+    address = next((peer.address for peer in rs.peers if peer.name == base_name(name)), None)
+    if address is None:
+        return None
+    return next((n for n, x in network.virtual_networks.items() if any(p.covers(address.host_prefix) for p in x.address_space)), None)
 
 
 def route_map_against_the_rules(design: Design) -> Iterator[Draft]:

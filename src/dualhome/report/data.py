@@ -92,6 +92,7 @@ def finding(row: Finding) -> Data:
         "file": row.file,
         "line": row.line,
         "column": row.column,
+        "fixable": bool(row.edits),
     }
 
 
@@ -107,6 +108,7 @@ def fault(row: Fault) -> Data:
         "file": row.file,
         "line": row.line,
         "column": row.column,
+        "fixable": False,
     }
 
 

@@ -60,13 +60,13 @@ def remote_gateways(site: Site) -> Iterator[Wrong]:
         other = first.setdefault(each.local, each)
         if other.remote != each.remote:
             text = f"{name!r} cannot have use_remote_gateways set to true, because another peering '{other.local}->{other.remote}' already has it (R30)"
-            yield Wrong(path, text, "one at most per virtual network")
+            yield Wrong(path, text, "one at most per virtual network", code="L-006", rule="R30", on=name)
         if each.local in homes:
             text = f"{name!r} cannot have use_remote_gateways set to true, because {each.local!r} has {homes[each.local][0]!r} of its own (R31)"
-            yield Wrong(path, text, "a gateway or route server of its own excludes it")
+            yield Wrong(path, text, "a gateway or route server of its own excludes it", code="L-007", rule="R31", on=name)
         if each.remote in site.ranges and each.remote not in homes:
             text = f"{name!r} cannot have use_remote_gateways set to true, because {each.remote!r} does not have any gateways (R32, RemoteVnetHasNoGateways)"
-            yield Wrong(path, text, f"give {each.remote!r} a gateway or a route server first")
+            yield Wrong(path, text, f"give {each.remote!r} a gateway or a route server first", code="L-008", rule="R32", on=name)
 
 
 def _flag(site: Site, each: Direction) -> Path:
@@ -100,7 +100,7 @@ def route_server_peers(site: Site) -> Iterator[Wrong]:
             elif not x.get("any_peer_asn", default.any_peer_asn) and (int(asn) in RESERVED or asn > 65535):
                 why = "reserved" if int(asn) in RESERVED else "more than 16 bits"
                 text = f"the peer {name!r} has ASN {int(asn)}, which is {why} (R79)"
-                yield Wrong(path, text, "64512 to 65514 or 65521 to 65534, or a public one; 'any_peer_asn: true' goes beyond Azure")
+                yield Wrong(path, text, "64512 to 65514 or 65521 to 65534, or a public one; 'any_peer_asn: true' goes beyond Azure", code="L-002", rule="R79", on=name)
 
 
 def sessions(site: Site) -> Iterator[Wrong]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from dualhome.errors import TopologyError
 from dualhome.model import Network
 from dualhome.topology import change, rules_addressing, rules_gateways, rules_personality, rules_routing
 from dualhome.topology.build import attempt
+from dualhome.topology.edits import actual
 from dualhome.topology.form import UNKNOWN_KEY, Use, inspect
 from dualhome.topology.names import Names
 from dualhome.topology.reading import Locator, read, read_file
@@ -43,6 +44,10 @@ class Topology:
     file: str
     data: Data
     lines: Locator
+
+    def locate(self, path: Where) -> tuple[int, int]:
+        """Line and column of what a path names; its steps may be names of a list's items, as `edits` has them."""
+        return self.lines.of(actual(self.data, path))
 
     def changed(self, patch: Data) -> Topology:
         """What a `change` step makes of it. TopologyError where what comes out is not valid."""
@@ -137,11 +142,11 @@ def _blamed(wrong: Wrong, examined: _Examined, base: Where) -> Wrong:
     """A fault of the changed network, told of the change: where the pair or the value stands in it, or else the change itself."""
     origin = examined.lines.origin(wrong.path)
     if base and origin[: len(base)] == base:
-        return Wrong(origin, wrong.text, wrong.hint, wrong.key)
+        return replace(wrong, path=origin)
     if wrong.path[0] in PAIRS and len(wrong.path) > 1 and isinstance(wrong.path[1], int):
         who, _ = owner(wrong.path, examined.net)
-        return Wrong(base, f"{who}: {wrong.text}", wrong.hint)
-    return Wrong((*base, *wrong.path), wrong.text, wrong.hint, wrong.key)
+        return replace(wrong, path=base, text=f"{who}: {wrong.text}", key=False)
+    return replace(wrong, path=(*base, *wrong.path))
 
 
 def _steps(data: Data, examined: _Examined, uses: list[Use], malformed: set[str | int]) -> Iterator[Wrong]:

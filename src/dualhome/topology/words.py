@@ -45,12 +45,18 @@ KINDS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """A fault before it has a line: where in the data, what was found, what would be right; `key` points at the key, not its value."""
+    """A fault before it has a line: where in the data, what was found, what would be right; `key` points at the key, not its value.
+
+    `code`, `rule` and `on` where Azure refuses it for a rule that findings have a code for.
+    """
 
     path: Path
     text: str
     hint: str = ""
     key: bool = False
+    code: str = ""
+    rule: str = ""
+    on: str = ""
 
 
 def entries(net: object, section: str) -> list[tuple[str, Mapping[str, Any]]]:
@@ -145,5 +151,5 @@ def faults(wrongs: Iterable[Wrong], data: Mapping[str, Any], lines: Locator, fil
         line, column = lines.of(wrong.path, key=wrong.key)
         who, _ = owner(wrong.path, data)
         message = f"{who}: {wrong.text}" if who else wrong.text
-        found[Fault(file=file, line=line, column=column, message=message, hint=wrong.hint)] = None
+        found[Fault(file=file, line=line, column=column, message=message, hint=wrong.hint, code=wrong.code, rule=wrong.rule, on=wrong.on)] = None
     return sorted(found, key=lambda fault: (fault.line, fault.column))

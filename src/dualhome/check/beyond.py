@@ -1,0 +1,142 @@
+"""Findings that the rules suggest beyond their own list: limits, and sessions and peerings that can't come up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dualhome.check.finding import Design, Draft
+from dualhome.check.peerings import place as peering_place
+from dualhome.check.servers import nva_place, place
+from dualhome.model import RouteServer
+from dualhome.net import Address
+
+LEAST_HOLD_S = 3
+VIRTUAL_NETWORKS = 500
+PREFIXES = 10_000
+
+
+def hold_time(design: Design) -> Iterator[Draft]:
+    """L-101: a hold time of 1 or 2 s is refused, and none at all as well (R75, D29)."""
+    network = design.network
+    for rs in network.route_servers.values():
+        speakers = [(rs.name, rs.timers.hold_s, place(rs))]
+        speakers += [(n, network.nvas[n].timers.hold_s, nva_place(n)) for n in (p.name for p in rs.peers) if n in network.nvas]
+        for name, hold_s, where in speakers:
+            if hold_s < LEAST_HOLD_S and not (hold_s == 0 and network.quirks.hold_time_zero == "accepted"):
+                yield Draft(
+                    on=name,
+                    message=f"no session of {name} comes up: its hold time of {hold_s:g} s is refused",
+                    remedy=f"set hold_s to {LEAST_HOLD_S} or more (Azure: 180)",
+                    rule="R75, D29",
+                    where=where,
+                )
+
+
+def peer_out_of_reach(design: Design) -> Iterator[Draft]:
+    """L-102: a peer must be in the route server's virtual network or in one that is directly peered with it (R44, R80)."""
+    for rs in design.network.route_servers.values():
+        near = {rs.virtual_network, *(peering.remote for peering in design.network.connected(rs.virtual_network))}
+        for peer in rs.peers:
+            nva = design.network.nvas.get(peer.name)
+            there = nva.virtual_network if nva is not None else _home(design, peer.address)
+            if there is not None and there not in near and not _over_a_tunnel(design, rs, peer.name):
+                yield Draft(
+                    on=peer.name,
+                    message=f"the session of {peer.name} with {rs.name} never comes up: {there} is not peered with {rs.virtual_network}",
+                    remedy=f"peer {there} with {rs.virtual_network}, in both directions",
+                    rule="R44, R80",
+                    where=place(rs),
+                )
+
+
+def _home(design: Design, address: Address | None) -> str | None:
+    found = (
+        n.name for n in design.network.virtual_networks.values() if address and any(p.covers(address.host_prefix) for p in n.address_space)
+    )
+    return next(found, None)
+
+
+def _over_a_tunnel(design: Design, rs: RouteServer, peer: str) -> bool:
+    """Whether the NVA has declared its own way to the route server."""
+    nva = design.network.nvas.get(peer)
+    return nva is not None and any(session.to == rs.name for session in nva.sessions)
+
+
+def half_a_peering(design: Design) -> Iterator[Draft]:
+    """L-103: a peering without its mirror stays Initiated and carries nothing (R20)."""
+    for peering in design.network.peerings:
+        if design.network.peering(peering.remote, peering.local) is None:
+            yield Draft(
+                on=peering.name,
+                message=f"{peering.name} stays Initiated and carries nothing: {peering.remote} has no peering with {peering.local}",
+                remedy=f"create {peering.remote}->{peering.local} as well",
+                rule="R20",
+                where=peering_place(peering),
+            )
+
+
+def machines(design: Design) -> Iterator[Draft]:
+    """L-104: two routing infrastructure units serve 4,000 machines in a route server's network and those peered with it (R90, D6)."""
+    network = design.network
+    by_home: dict[str, int] = {}
+    for nic in network.nics():
+        by_home[nic.virtual_network] = by_home.get(nic.virtual_network, 0) + 1
+    most = network.quirks.virtual_machines_at_two_units
+    for rs in network.route_servers.values():
+        count = sum(by_home.get(name, 0) for name in {rs.virtual_network, *(p.remote for p in network.connected(rs.virtual_network))})
+        if count > most:
+            yield Draft(
+                on=rs.name,
+                message=f"{rs.name} serves {count} machines, and two routing infrastructure units are meant for {most}",
+                remedy="add routing infrastructure units (1,000 machines each)",
+                rule="R90",
+                where=place(rs),
+            )
+
+
+def virtual_networks(design: Design) -> Iterator[Draft]:
+    """L-105: a route server supports 500 virtual networks (R28)."""
+    for rs in design.network.route_servers.values():
+        count = 1 + sum(1 for _ in design.network.connected(rs.virtual_network))
+        if count > VIRTUAL_NETWORKS:
+            yield Draft(
+                on=rs.name,
+                message=f"{rs.name} serves {count} virtual networks, and Azure supports {VIRTUAL_NETWORKS}",
+                remedy="share the spokes among several hubs",
+                rule="R28",
+                where=place(rs),
+            )
+
+
+def prefixes(design: Design) -> Iterator[Draft]:
+    """L-106: a route server holds 10,000 prefixes in all, on-premises' and virtual networks' (section 4.2)."""
+    facts = design.facts
+    for rs in design.network.route_servers.values():
+        if facts is None or not facts.has(f"{rs.name}#0"):
+            continue
+        held = facts.engine.speakers[f"{rs.name}#0"].rib.statistics()["prefixes"]
+        if held > PREFIXES:
+            yield Draft(
+                on=rs.name,
+                message=f"{rs.name} holds {held} prefixes, and Azure supports {PREFIXES} in all",
+                remedy="summarise on premises and at the NVAs",
+                rule="R88",
+                where=place(rs),
+            )
+
+
+def too_many_to_a_circuit(design: Design) -> Iterator[Draft]:
+    """L-107: a circuit ends the session with a router that announces more than it takes (R141)."""
+    network = design.network
+    for circuit in network.circuits.values():
+        for name in dict.fromkeys(circuit.provider_edge):
+            router = network.on_premises[name]
+            count = len(router.prefixes) + len(router.originates)
+            if count > circuit.max_prefixes and circuit.name not in router.export_rules:
+                yield Draft(
+                    on=name,
+                    message=f"{circuit.name} ends its session with {name}: {count} prefixes, and it takes {circuit.max_prefixes}",
+                    remedy="summarise on premises, or use Premium (10,000)",
+                    rule="R141",
+                    where=("on_premises", name),
+                )
