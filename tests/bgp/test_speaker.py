@@ -1,6 +1,9 @@
 """Speakers on a wire: routes, reconfiguration, and what resets what."""
 
 from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
 
 from dualhome import _core
 from dualhome.bgp.config import OriginConfig, PeerConfig, SpeakerConfig
@@ -289,6 +292,29 @@ def test_a_speaker_asks_for_all_routes_again() -> None:
     assert [Prefix(*row.prefix) for row in updates(wire, "far")] == [Prefix.parse("10.2.0.0/16")]
     assert wire.best("near") == {"10.1.0.0/16": "", "10.2.0.0/16": "65002"}
     assert near.session("far").counters.refreshes_out == len(families)
+
+
+@pytest.mark.rules("R40")
+@pytest.mark.parametrize(("knows", "resets", "reset"), [(True, False, False), (True, True, True), (False, False, True)])
+def test_who_asks_for_more_has_its_peer_tell_all_again(knows: bool, resets: bool, reset: bool) -> None:
+    """By a ROUTE-REFRESH; where the peer knows none, or that is wanted, by a session that begins anew. Asking for less is nothing."""
+    wire = pair(("10.1.0.0/16",), ("10.2.0.0/16",)).start()
+    near = wire.speakers["near"]
+    link = near.session("far")._established
+    assert link is not None
+    if not knows:
+        link.open = SimpleNamespace(route_refresh=False)  # type: ignore[assignment]  # as if its OPEN had left the capability out
+    for asks, more in ((("hub",), True), (("hub",), False), ((), False)):
+        wire.sent.clear()
+        changed = replace(near.config.peers["far"], asks_for=asks, resets=resets)
+        wire.perform("near", near.reconfigure(with_peer(near.config, changed), wire.now))
+        wire.settle()
+        kinds = [data[18] for name, data in wire.sent if name == "near"]
+        assert kinds.count(3) == (more and reset), "NOTIFICATION"
+        assert kinds.count(5) == (len(near.session("far").families) if more and not reset else 0), "ROUTE-REFRESH"
+        assert wire.best("near") == {"10.1.0.0/16": ""} | ({} if reset else {"10.2.0.0/16": "65002"}), (
+            "a session takes its time to come back"
+        )
 
 
 def test_a_speaker_asks_nobody_whose_session_is_down() -> None:

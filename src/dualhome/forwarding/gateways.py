@@ -34,7 +34,11 @@ def at_gateway(world: World, move: Move, packet: Packet) -> Results:
     match way_of(world, gateway, row):
         case GatewayWay.NOWHERE:
             user = row is not None and row.source == "User" and row.next_hop_type == "None"
-            said = f"{row.prefix} None ({row.rule})" if user and row else "GatewaySubnet takes no gateway routes, so the gateway doesn't work (R13)"
+            said = (
+                f"{row.prefix} None ({row.rule})"
+                if user and row
+                else "GatewaySubnet takes no gateway routes, so the gateway doesn't work (R13)"
+            )
             return [no_route(node, f"{node}: {said}")]
         case GatewayWay.FABRIC:
             return by_effective_route(world, node, None, gateway.virtual_network, row, packet, gateway=True)

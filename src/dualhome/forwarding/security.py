@@ -157,7 +157,9 @@ def _allows_something(network: Network, virtual_network: str, *, inbound: bool) 
     return any(rule.allow and rule.inbound == inbound for group in groups for rule in group.rules)
 
 
-def crossing_refused(world: World, sender: str, receiver: str, packet: Packet, ends: tuple[Nic | None, Nic | None]) -> tuple[str, str] | None:
+def crossing_refused(
+    world: World, sender: str, receiver: str, packet: Packet, ends: tuple[Nic | None, Nic | None]
+) -> tuple[str, str] | None:
     """Without access a packet is dropped, unless a rule of the side that allows none lets it pass explicitly (D11). `ends`: NICs, where there are."""
     for place, receives in without_access(world.network, sender, receiver):
         nic = ends[receives]

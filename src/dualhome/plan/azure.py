@@ -32,9 +32,9 @@ ROUTER_ROUNDS = (
 
 
 def own_space(network: Network, virtual_network: str) -> tuple[Prefix, ...]:
-    """Its ranges and those of its transit spokes (R34, R59, R150)."""
-    members = (virtual_network, *network.transit_spokes(virtual_network))
-    return tuple(prefix for name in members for prefix in network.virtual_networks[name].address_space)
+    """Its ranges and those of its transit spokes (R34, R59, R150), as its peerings know them (R16)."""
+    spokes = (prefix for spoke in network.transit_spokes(virtual_network) for prefix in network.known_space(virtual_network, spoke))
+    return (*network.virtual_networks[virtual_network].address_space, *spokes)
 
 
 def space_origins(network: Network, virtual_network: str, address: Address) -> Iterator[OriginConfig]:
@@ -43,7 +43,7 @@ def space_origins(network: Network, virtual_network: str, address: Address) -> I
         if prefix.version == address.version:
             yield OriginConfig(prefix=prefix, next_hop=address, tags=("self", "vnet"))
     for spoke in network.transit_spokes(virtual_network):
-        for prefix in network.virtual_networks[spoke].address_space:
+        for prefix in network.known_space(virtual_network, spoke):
             if prefix.version == address.version:
                 yield OriginConfig(prefix=prefix, next_hop=address, tags=("self", "transit", spoke), communities=(TRANSIT_TAG,))
 
@@ -51,6 +51,8 @@ def space_origins(network: Network, virtual_network: str, address: Address) -> I
 def refuse_own_space(network: Network, virtual_network: str, source: str) -> Term:
     """A prefix equal to or inside own or transit space is not let in (R59 at route servers, R150 at gateways)."""
     space = own_space(network, virtual_network)
+    if source == "R59" and network.quirks.virtual_network_equal_bgp:  # D3: of its own space it takes everything
+        space = space[len(network.virtual_networks[virtual_network].address_space) :]
     return Term(name="own-prefix", match={"prefix_within": [str(p) for p in space]}, then="reject", reason="own-prefix", source=source)
 
 
@@ -161,10 +163,10 @@ def gateway_origins(network: Network, gateway: VirtualNetworkGateway, instance: 
     if gateway.kind is GatewayKind.VPN:
         for prefix, far in static_prefixes(network, f"{gateway.name}#{instance}"):
             yield OriginConfig(prefix=prefix, next_hop=address, tags=("self", "static", f"static:{far}"))
-
-
         for pool in gateway.point_to_site:
             yield OriginConfig(prefix=pool, next_hop=address, tags=("self", "static", "point-to-site"))
+
+
 def static_prefixes(network: Network, speaker: str) -> Iterator[tuple[Prefix, str]]:
     """What a VPN gateway instance is told to lie behind its connections, and behind which object.
 

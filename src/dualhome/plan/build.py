@@ -71,7 +71,8 @@ def _router_id(name: str, address: Address, network: Network) -> str:
 
 def _rounds(network: Network, name: str, kind: SpeakerKind) -> tuple[str, ...]:
     if kind is SpeakerKind.ROUTE_SERVER:
-        return azure.route_server_rounds(network.route_servers[base_name(name)])
+        rounds = azure.route_server_rounds(network.route_servers[base_name(name)])
+        return tuple("weight" if each == "self" else each for each in rounds) if network.quirks.virtual_network_equal_bgp else rounds
     return azure.GATEWAY_ROUNDS if kind is SpeakerKind.GATEWAY else azure.ROUTER_ROUNDS
 
 
@@ -113,7 +114,16 @@ def _peer(network: Network, kind: SpeakerKind, near: End, far: End, wire: Wire) 
         keepalive_s=near.timers.keepalive_s,
         families=families,
     )
-    return PeerConfig(session=session, policy=_policy(network, kind, near, far, wire, local_asn, remote_asn), enabled=wire.enabled)
+    policy = _policy(network, kind, near, far, wire, local_asn, remote_asn)
+    asks = kind is SpeakerKind.ROUTE_SERVER and wire.what != "exchange"
+    asks_for = tuple(_beside(network, base_name(near.speaker))) if asks else ()
+    resets = network.quirks.on_new_peering == "reset"
+    return PeerConfig(session=session, policy=policy, enabled=wire.enabled, asks_for=asks_for, resets=asks and resets)
+
+
+def _beside(network: Network, route_server: str) -> Iterator[str]:
+    """Virtual networks peered with a route server's: with one more it has its NVAs tell all their routes again (R40, D18)."""
+    return (peering.remote for peering in network.connected(network.route_servers[route_server].virtual_network))
 
 
 def _identity(network: Network, end: End) -> Address:
@@ -136,6 +146,7 @@ def _asn(network: Network, speaker: str, wire: Wire) -> int:
     return asn
 
 
+OTHERS_FIRST = 32769  # a weight over that of a speaker's own routes
 CLASS_OF_WIRE = {"circuit": "class:edge", "vpn": "class:site", "sibling": "sibling", "exchange": "class:rs"}
 
 
@@ -202,6 +213,8 @@ def _policy(network: Network, kind: SpeakerKind, near: End, far: End, wire: Wire
             rules = routers.import_rules(router, far.speaker)
             export = routers.export(network, router, far.speaker, remote_asn, route_server=is_rs)
             extra = {"weight": 0, "usable": router.multihop or wire.carrier is not Carrier.NETWORK or local_asn == remote_asn}  # R74, L-003
+    if kind is SpeakerKind.ROUTE_SERVER and network.quirks.virtual_network_equal_bgp:
+        extra["weight"] = OTHERS_FIRST  # D3: what it hears of its own ranges goes before its own word
     ebgp = local_asn != remote_asn or wire.what == "global-reach"
     return PeerPolicy(
         name=f"{near.speaker}/{far.speaker}",

@@ -37,6 +37,10 @@ ONLY_WITH = {
     "standby_takeover_s": "here; only a gateway of type Vpn takes it",
     "allow_remote_virtual_network_traffic": "here; only a gateway of type ExpressRoute takes it",
 }
+# Keys of Azure's that the format leaves out, and why.
+LEFT_OUT = dict.fromkeys(
+    ("peer_complete_virtual_networks", "local_subnets", "remote_subnets"), "peerings are of whole virtual networks: subnet peering is left out (R27)"
+)
 LAST_ASN = 4294967295
 UNKNOWN_KEY = "unknown key"  # the one fault of form that leaves all else readable
 
@@ -237,7 +241,8 @@ def _unknown_keys(path: Path, value: Mapping[str, Any], shape: Mapping[str, Any]
     patterns = shape.get("patternProperties", {})
     for key in value:
         if key not in known and not any(re.search(pattern, key) for pattern in patterns):
-            yield Wrong((*path, key), f"{UNKNOWN_KEY} {show(key)}", nearest(key, known, what="possible"), key=True)
+            hint = LEFT_OUT.get(key) or nearest(key, known, what="possible")
+            yield Wrong((*path, key), f"{UNKNOWN_KEY} {show(key)}", hint, key=True)
 
 
 def _missing(error: Any, path: Path, value: Mapping[str, Any], wanted: list[str]) -> Iterator[Wrong]:
