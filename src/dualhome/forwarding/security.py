@@ -104,7 +104,7 @@ def refused(world: World, nic: Nic, packet: Packet, *, inbound: bool) -> tuple[s
     if rule in DEFAULT_RULES and without.covers(other.host_prefix):
         return ACCESS, f"{nic.subnet} allows no access to or from {other}, and {group.name} has no rule that does (D11)"
     way = "from" if inbound else "to"
-    said = f"{group.name} of {nic.subnet}: rule {rule.name} ({rule.priority}) denies {packet.flow} {way} {other}"
+    said = f"{group.name} of {nic.subnet}: {rule.name} ({rule.priority}) denies {packet.flow} {way} {other}"
     return GROUP, said
 
 
@@ -147,14 +147,16 @@ def without_access(network: Network, sender: str, receiver: str) -> Iterator[tup
 
 
 def may_pass_without_access(network: Network, sender: str, receiver: str) -> bool:
-    """Whether any rule could let a packet pass: at each side without access a group with a rule of its own that allows something (D11)."""
-    return all(_allows_something(network, place, inbound=receives) for place, receives in without_access(network, sender, receiver))
+    """Whether any rule could let a packet pass, or the flow that it answers: at each side without access a group with a rule of its own that allows
+    something (D11).
+    """
+    return all(_allows_something(network, place) for place, _ in without_access(network, sender, receiver))
 
 
-def _allows_something(network: Network, virtual_network: str, *, inbound: bool) -> bool:
+def _allows_something(network: Network, virtual_network: str) -> bool:
     names = {subnet.network_security_group for subnet in network.virtual_networks[virtual_network].subnets.values()}
     groups = (network.network_security_groups[name] for name in names if name)
-    return any(rule.allow and rule.inbound == inbound for group in groups for rule in group.rules)
+    return any(rule.allow for group in groups for rule in group.rules)
 
 
 def crossing_refused(
@@ -170,7 +172,7 @@ def crossing_refused(
         if rule is None or rule in DEFAULT_RULES:
             return ACCESS, f"the peering of {sender} and {receiver} blocks all traffic (D11): {place} allows no access"
         if not rule.allow and nic and group:
-            return GROUP, f"{group.name} of {nic.subnet}: rule {rule.name} ({rule.priority}) denies {packet.flow}"
+            return GROUP, f"{group.name} of {nic.subnet}: {rule.name} ({rule.priority}) denies {packet.flow}"
     return None
 
 
