@@ -121,8 +121,8 @@ def border(world: World, sender: str, receiver: str, *, gateway: bool) -> Peerin
     """What a peering lets pass from one virtual network to the other: None for everything that security groups let pass, the judging peering where it
     lets only the sender's own sources pass, reason and rule where nothing passes.
 
-    A source that isn't the sender's needs `allow_forwarded_traffic` of the receiver's resource, or by another reading the sender's (R37, D10), unless
-    a gateway forwards it (R38). Without access nothing passes that no rule allows (D11), unless routes go instead.
+    A source that isn't the sender's, as of what an NVA forwards (R170), needs `allow_forwarded_traffic` of the receiver's resource, or by another reading
+    the sender's (R37, D10), unless a gateway forwards it (R38). Without access nothing passes that no rule allows (D11), unless routes go instead.
     """
     if sender == receiver:
         return None

@@ -92,7 +92,9 @@ def beyond(world: World, node: str, hops: Sequence[RibHop]) -> list[str]:
 
 
 def at_edge(world: World, move: Move, packet: Packet) -> Results:
-    """One of Microsoft's edge routers: its table decides; with FastPath straight to machines of the gateway's virtual network (R147)."""
+    """One of Microsoft's edge routers: its table decides, gateways that it finds equal share (R183); with FastPath straight to machines of the gateway's
+    virtual network (R147).
+    """
     node = move.hop.name
     if packet.destination == move.hop.address:
         return [Landed(at=node, end=node)]

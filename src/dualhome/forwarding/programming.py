@@ -43,7 +43,9 @@ def _rank(kind: str) -> int:
 
 
 def _of_route_server(prefix: Prefix, hops: Sequence[RibHop], gateways: _Gateways) -> tuple[str, list[Address]]:
-    """Class and next hops of what a route server chose: an NVA's as it was announced (R50, R116), a gateway's as NICs see it (R51)."""
+    """Class and next hops of what a route server chose: an NVA's as it was announced (R50, R116), a gateway's as NICs see it (R51); never the route server's
+    own, through which no packet goes (R161, R167).
+    """
     if not hops or hops[0].peer is None:
         return "nva", []
     kind = "er" if "class:er" in hops[0].tags else "vpn" if "class:vpn" in hops[0].tags else "nva"

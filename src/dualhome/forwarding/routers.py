@@ -85,7 +85,7 @@ def _translated_back(move: Move, node: str, packet: Packet) -> Move | None:
 
 
 def leave_nva(world: World, move: Move, packet: Packet) -> Results:
-    """An NVA forwards by its own routes: into a tunnel, or out of a NIC, and there only the destination counts (R3, R67)."""
+    """An NVA forwards by its own routes: into a tunnel (R179, R181), or out of a NIC, and there only the destination counts (R3, R67, R180)."""
     nva = world.network.nvas[move.hop.name]
     if packet.destination in places(world).addresses(nva.name):
         return [Landed(at=nva.name, end=nva.name)]

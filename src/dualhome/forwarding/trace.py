@@ -204,7 +204,9 @@ def _path(here: _Place, outcome: str, at: str, end: str, because: str | None = N
 
 
 def replies(world: World, path: Path) -> tuple[Path, ...]:
-    """Every way back of a delivered path: load balancers choose as before, SNAT is undone, a stateful NVA that it didn't cross drops it."""
+    """Every way back of a delivered path, by the routes of whoever answers (R164, R184): load balancers choose as before, SNAT is undone, a stateful NVA
+    that it didn't cross drops it.
+    """
     if path.outcome != "delivered":
         return ()
     network, hosts = world.network, places(world).hosts

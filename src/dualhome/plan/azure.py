@@ -38,7 +38,9 @@ def own_space(network: Network, virtual_network: str) -> tuple[Prefix, ...]:
 
 
 def space_origins(network: Network, virtual_network: str, address: Address) -> Iterator[OriginConfig]:
-    """A route for each range of the virtual network and of its transit spokes; one for each range, none for subnets (R1, R34, R36)."""
+    """A route for each range of the virtual network and of its transit spokes; one for each range, none for subnets (R1, R34, R36). So an NVA hears of the
+    spoke (R160), and a route server in a virtual network of its own serves many (R175, R178).
+    """
     for prefix in network.virtual_networks[virtual_network].address_space:
         if prefix.version == address.version:
             yield OriginConfig(prefix=prefix, next_hop=address, tags=("self", "vnet"))
@@ -140,7 +142,9 @@ def export_to_nva(network: Network, rs: RouteServer, nva: str) -> tuple[Policy, 
 
 
 def export_to_gateway(network: Network, rs: RouteServer, gateway: VirtualNetworkGateway, speaker: str) -> tuple[Policy, ...]:
-    """With branch-to-branch on a reflector among NVAs and gateways (R127), but never from circuit to circuit (R131)."""
+    """With branch-to-branch on a reflector among NVAs and gateways (R127), the spoke's way to on-premises and back (R166), but never from circuit to
+    circuit (R131).
+    """
     terms = list(_no_exchange(rs))
     if not rs.branch_to_branch:
         terms.append(Term(name="branch-to-branch is off", match={"from": ["class:nva"]}, then="reject", source="R127"))
@@ -186,8 +190,8 @@ def static_prefixes(network: Network, speaker: str) -> Iterator[tuple[Prefix, st
 
 
 def checks_on_edge(network: Network, gateway: VirtualNetworkGateway) -> Policy:
-    """What an ExpressRoute gateway takes from a circuit: not its own space, beside a route server no branch routes of others (R135), other virtual
-    networks only where that is switched on (R145). The edge puts its ASN in place of 65515, so a path of another virtual network begins with an even
+    """What an ExpressRoute gateway takes from a circuit, a default route too (R142): not its own space, beside a route server no branch routes of others
+    (R135), other virtual networks only where that is switched on (R145). The edge puts its ASN in place of 65515, so a path of another virtual network begins with an even
     number of 12076, one of on-premises with an odd one (AS_PATH table of section 5).
     """
     terms = [refuse_own_space(network, gateway.virtual_network, "R150")]
@@ -223,7 +227,9 @@ def _summaries(network: Network, gateway: VirtualNetworkGateway) -> Iterator[Ter
 
 
 def export_to_edge(network: Network, gateway: VirtualNetworkGateway) -> tuple[Policy, ...]:
-    """Its space and what the route server relays; never one circuit's routes (R131). Prefixes of virtual networks bear their region's community (R144)."""
+    """Its space and what the route server relays; never one circuit's routes (R131). Every circuit hears the same, AVS as
+    on-premises (R185). Prefixes of virtual networks bear their region's community (R144).
+    """
     never = Term(name="circuit to circuit", match={"from": ["class:edge"]}, then="reject", source="R131")
     return (never, *_summaries(network, gateway)), tuple(_tag_regions(network, gateway))
 

@@ -44,7 +44,9 @@ def import_rules(router: Router, peer: str) -> Policy:
 
 
 def export(network: Network, router: Router, peer: str, peer_asn: int, *, route_server: bool) -> tuple[Policy, ...]:
-    """Rules first, then communities, next hop, as-override or strip, extra copies of its own ASN (the engine adds the one of RFC 4271 5.1.2)."""
+    """Rules first (R171), then communities, next hop, as-override or strip (R101, R165, R179), extra copies of its own ASN (the engine adds the one of
+    RFC 4271 5.1.2).
+    """
     rules = policy_of(for_peer(router.export_rules, peer) or (), f"export of {router.name}")
     finish = tuple(_finish(network, router, peer, peer_asn, route_server=route_server))
     return (rules, finish) if finish else (rules,)
@@ -69,7 +71,7 @@ def _always(name: str, action: Action, source: str = "") -> Term:
 
 
 def _next_hop(network: Network, word: str) -> Address | str:
-    """An address, or `unchanged`; a name stands for the first address of what it names."""
+    """An address (R116, R186), or `unchanged`, as of a speaker that stands for many NVAs (R188); a name stands for the first address of what it names."""
     if word == "unchanged":
         return word
     named = network.addresses_of(word)

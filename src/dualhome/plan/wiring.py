@@ -54,7 +54,9 @@ def all_wires(network: Network) -> list[Wire]:
 
 
 def _route_server_peers(network: Network) -> Iterator[Wire]:
-    """Each NVA that a route server names, with each instance that it is given (R73, R76)."""
+    """Each NVA that a route server names, with each instance that it is given (R73, R76): of its own virtual network or of a peered one, as in the dual-homed
+    network (R44, R159); an NVA may speak with the route servers of several (R182).
+    """
     for rs in network.route_servers.values():
         for peer, instance in ((p, i) for p in rs.peers for i in p.instances):
             mine = End(speaker=f"{rs.name}#{instance}", address=rs.addresses[instance], timers=rs.timers)
@@ -77,7 +79,9 @@ def _gateway_end(gateway: VirtualNetworkGateway, instance: int) -> End:
 
 
 def _route_exchange(network: Network) -> Iterator[Wire]:
-    """A route server with each gateway instance of its own virtual network, of itself (R128, R129)."""
+    """A route server with each gateway instance of its own virtual network, of itself (R128, R129); gateways don't speak with one another (R130). Where
+    there are no gateways, branch-to-branch has nothing to do (R174).
+    """
     for rs in network.route_servers.values():
         for gateway, i, j in product(network.gateways_of(rs.virtual_network), (0, 1), (0, 1)):
             mine = End(speaker=f"{rs.name}#{i}", address=rs.addresses[i], timers=GATEWAY_TIMERS)

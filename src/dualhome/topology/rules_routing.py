@@ -50,7 +50,9 @@ def peered_overlaps(site: Site) -> Iterator[Wrong]:
 
 
 def remote_gateways(site: Site) -> Iterator[Wrong]:
-    """R30, R31, R32: one peering of a network may use remote gateways, where it has none itself and the remote has some."""
+    """R30, R31, R32: one peering of a network may use remote gateways, where it has none itself and the remote has some. So a dual-homed spoke with a route
+    server of its own uses none (R42, R168).
+    """
     homes = site.homes()
     first: dict[str, Direction] = {}
     for each in site.directions:
