@@ -164,7 +164,7 @@ def test_a_security_group_keeps_it_down() -> None:
         "network_security_groups": {"shut": shut},
     }
     told = why(group)
-    assert "shut of hub1/nva: rule Inbound (100) denies Tcp" in told.answer
+    assert "dropped at hub1-nva: shut of hub1/nva: Inbound (100) denies Tcp/179 from 10.10.0.4 (R77)" in told.answer
     assert told.remedy is not None
     assert told.remedy.text.startswith("allow TCP port 179 from spoke-rs#0 to hub1-nva")
 

@@ -113,6 +113,13 @@ def test_an_outage_would_be_shorter(run: Run) -> None:
     assert run.session_states("spoke-rs/hub1-nva") == {"spoke-rs#0/hub1-nva": "Established", "spoke-rs#1/hub1-nva": "Established"}
 
 
+def test_of_a_net() -> None:
+    net = dualhome.load(EXPRESSROUTE)
+    assert [str(hop) for row in net.what_if("fail hub1-nva").effective_routes("spoke-vm") for hop in row.next_hops] == ["10.2.2.4"]
+    told = net.why_outage("spoke-vm", "dc-host", "hub2-nva", "hub1-nva/hub1-rs")
+    assert told.answer.startswith("it has no end: there is no other way: at spoke-vm packets are dropped")
+
+
 def test_as_data(run: Run) -> None:
     found: Any = run.why_if([B2B], "spoke-vm", "dc-host").to_data()
     assert list(found) == ["if", "answer", "before", "after", "differences"]

@@ -14,8 +14,10 @@ from dualhome import topology as files
 from dualhome.app.live import LiveRun, ProbeResult, UpOptions, down, networks, up
 from dualhome.app.questions import Questions, Way, hint, node_names
 from dualhome.app.run import Run
+from dualhome.app.what_if import Change
 from dualhome.check import Finding
 from dualhome.errors import Fault, NotSettled, RequestError, TopologyError
+from dualhome.explain import Story
 from dualhome.model import Network
 from dualhome.plan import Plan, make_plan
 from dualhome.report import diagram
@@ -115,6 +117,22 @@ class Net:
                 run.simulation.settle(600)
         engine, scenario = run.engine if run is not None else None, self.topology.scenario
         return checks.findings(self.network, self.plan, engine, self.topology.locate, self.topology.file, scenario)
+
+    def what_if(self, *changes: Change) -> Run:
+        """Simulate it changed, settled: `route_servers.hub1-rs.branch_to_branch=true`, a mapping as a scenario's `change`, `fail hub1-nva`, …
+
+        Raises:
+            TopologyError: a change can't be understood, names what isn't there, or makes no valid network.
+        """
+        return self.simulate().what_if(*changes)
+
+    def why_outage(self, source: str, destination: str, *fail: object) -> Story:
+        """Simulate it, fail one after the other, and say why packets were lost as long as they were when the last one failed: phases that add up."""
+        run = self.simulate()
+        for target in fail[:-1]:
+            run.fail(target)
+            run.settle()
+        return run.outage_by(source, destination, fail[-1])
 
     def diagram(self, form: str = "svg") -> str:
         """A drawing: `svg`, or text for `mermaid`."""

@@ -84,7 +84,8 @@ def _between(engine: Engine, here: str, there: str) -> Loss:
         return Loss(text=f"{found} do not arrive", rule="R44")
     rules = RULE.search(dropped.detail)
     text = f"{found} are dropped at {dropped.at}: {dropped.detail or dropped.because}"
-    return Loss(text=text, rule=rules[1] if rules else "R44", remedy=_remedy(engine, dropped, here, there))
+    rule = "R77" if dropped.because == GROUP else "R44"
+    return Loss(text=text, rule=rules[1] if rules else rule, remedy=_remedy(engine, dropped, here, there))
 
 
 def _not_peered(engine: Engine, mine: str, theirs: str) -> Loss | None:

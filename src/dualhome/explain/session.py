@@ -93,7 +93,8 @@ def _answer(engine: Engine, up: Sequence[Side], causes: Mapping[Side, Cause], am
     if not causes:
         since = max(engine.session(*side).since_s for side in up)
         which = f"{_sides(up)} is" if len(up) == 1 else f"all of {_sides(up)} are"
-        told = f"{which} Established, since {since:.3f} s at the latest; {_hold(engine, *up[0])[0]}"
+        told = f"{which} Established, since {since:.3f} s at the latest"
+        told += next((f"; {_hold(engine, *side)[0]}" for side in up if side[0] in engine.speakers), "; a program of its own speaks there")
         return told + (f"; but {amiss[0].text} ({amiss[0].rule})" if amiss else "")
     first = next(iter(causes))
     cause = causes[first]
@@ -102,6 +103,8 @@ def _answer(engine: Engine, up: Sequence[Side], causes: Mapping[Side, Cause], am
     states = " and ".join(dict.fromkeys(engine.session(*side).state for side in alike))
     rule = f" ({cause.rule})" if cause.rule and f"({cause.rule})" not in text else ""
     told = f"{_sides(alike)} {'is' if len(alike) == 1 else 'are'} {states}: {text}{rule}"
+    if others := [side for side in causes if side not in alike]:
+        told += f"; {_sides(others)} {'is' if len(others) == 1 else 'are'} down too"
     return told + (f"; {_sides(up)} {'is' if len(up) == 1 else 'are'} up" if up else "")
 
 
@@ -116,8 +119,9 @@ def _up_steps(engine: Engine, speaker: str, peer: str) -> Iterator[Step]:
         over = f"the virtual network {mine}" if mine == theirs else f"the peering of {mine} and {theirs}"
     rule = "R44" if carrier is Carrier.NETWORK else "R128" if carrier is Carrier.PLATFORM else ""
     yield Step(node=speaker, what="carrier", text=f"its packets are carried by {over}", rule=rule)
-    text, rule = _hold(engine, speaker, peer)
-    yield Step(node=speaker, what="hold time", text=text, rule=rule)
+    if speaker in engine.speakers:
+        text, rule = _hold(engine, speaker, peer)
+        yield Step(node=speaker, what="hold time", text=text, rule=rule)
     if speaker in engine.speakers and (said := engine.speakers[speaker].session(peer).peer_open):
         words = [FAMILIES.get(family, f"AFI {family[0]} SAFI {family[1]}") for family in engine.speakers[speaker].session(peer).families]
         words += ["4-octet AS numbers"] if said.four_octet_as else []
