@@ -35,7 +35,7 @@ def why(patch: dict[str, Any] | None = None, name: str = "spoke-rs/hub1-nva", fa
 def test_a_session_that_is_up() -> None:
     told = why()
     assert told.question == "Why is the session spoke-rs/hub1-nva up?"
-    assert told.answer == f"all of {BOTH} are Established, since 0.004 s at the latest; hold time 180 s, as both propose"
+    assert told.answer == f"all of {BOTH} are Established since 0.004 s; hold time 180 s, as both propose"
     assert [(step.text, step.rule) for step in told.steps] == [
         ("its packets are carried by the peering of spoke and hub1", "R44"),
         ("hold time 180 s, as both propose", "R75"),

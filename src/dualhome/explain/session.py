@@ -93,7 +93,7 @@ def _answer(engine: Engine, up: Sequence[Side], causes: Mapping[Side, Cause], am
     if not causes:
         since = max(engine.session(*side).since_s for side in up)
         which = f"{_sides(up)} is" if len(up) == 1 else f"all of {_sides(up)} are"
-        told = f"{which} Established, since {since:.3f} s at the latest"
+        told = f"{which} Established since {since:.3f} s"
         told += next((f"; {_hold(engine, *side)[0]}" for side in up if side[0] in engine.speakers), "; a program of its own speaks there")
         return told + (f"; but {amiss[0].text} ({amiss[0].rule})" if amiss else "")
     first = next(iter(causes))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dualhome.explain.compare import Difference, WhatIf
 
 MOST_DIFFERENCES = 12
-LEADER = re.compile(r"(?: *\d+\. | *[✗→] |  (?:now|then|route|no way|new way) )? *")
+LEADER = re.compile(r"(?: *\d+\. | *[✗→] |  (?:now |then|route|no way|new way) )? *")
 
 
 class Told:
@@ -69,8 +69,8 @@ def compared(found: WhatIf) -> RenderableType:
     head = Text(found.before.question, "bright_black")
     for change in found.changes:
         head.append(f"\nif {change}", "yellow")
-    head.append(f"\n{found.verdict}", "bold")
-    head.append("\n\n  now ", "bright_black")
+    head.append(f"\n{found.verdict.removesuffix(found.after.answer).rstrip(': ')}", "bold")
+    head.append("\n\n  now  ", "bright_black")
     head.append(found.before.answer)
     head.append("\n  then ", "bright_black")
     head.append(found.after.answer)
