@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import dualhome
 from dualhome.app import Run
@@ -12,7 +12,7 @@ from dualhome.forwarding.trace import crossed
 NONE_ROWS = ("10.0.0.0/8 None", "100.64.0.0/10 None", "172.16.0.0/12 None", "192.168.0.0/16 None")
 
 
-def settled(text: str, *changes: dict[str, object]) -> Run:
+def settled(text: str, *changes: Mapping[str, object]) -> Run:
     """The network of this text, changed and at rest."""
     run = dualhome.parse(text).simulate()
     for change in changes:

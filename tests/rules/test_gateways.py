@@ -172,6 +172,20 @@ def test_a_circuit_is_two_edge_routers_with_the_second_address_of_their_links() 
     assert {r.next_hop for r in run.learned("dc1/c1")} == {str(first.address(2)), str(second.address(2))}
 
 
+@pytest.mark.rules("R19", "R139")
+def test_link_subnets_are_two_of_30_as_the_halves_of_a_29_outside_every_virtual_network() -> None:
+    def given(text: str) -> str:
+        return ON.replace("c1: {gateways", f"c1: {{link_subnets: [{text}], gateways", 1)
+
+    run = settled(given("192.168.100.128/30, 192.168.100.132/30"))
+    assert {r.next_hop for r in run.learned("dc1/c1")} == {"192.168.100.130", "192.168.100.134"}
+    assert {r.next_hop for r in run.learned("c1/dc1")} == {"192.168.100.129", "192.168.100.133"}
+    with pytest.raises(TopologyError, match=r"is no /30 \(R139\)"):
+        dualhome.parse(given("192.168.100.128/29, 192.168.100.136/29"))
+    with pytest.raises(TopologyError, match=r"overlaps 10.0.0.0/16 of virtual network 'hub' \(R19\)"):
+        dualhome.parse(given("10.0.200.0/30, 10.0.200.4/30"))
+
+
 @pytest.mark.rules("R140", "R152")
 @pytest.mark.parametrize(
     ("before", "after", "says"),

@@ -138,7 +138,7 @@ def _given(site: Site) -> Iterator[tuple[str, str, Address, Path]]:
 
 
 def link_subnets(site: Site) -> Iterator[Wrong]:
-    """R19, R139: a circuit's links are /30s apart from each other and from every virtual network."""
+    """R19, R139: a circuit's links are /30s apart from each other and from every virtual network; of a /29 these are its halves."""
     seen: list[tuple[Prefix, str]] = []
     networks = [(prefix, name) for name, ranges in site.ranges.items() for prefix in ranges]
     for name, x in entries(site.net, CIRCUITS):
