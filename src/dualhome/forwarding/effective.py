@@ -143,7 +143,7 @@ def _loses_ipv6(network: Network, virtual_network: str) -> bool:
 
 
 class _Shields:
-    """System routes that win over BGP's, whether equal or longer (R56 step 2, R58): those of the own and of peered virtual networks.
+    """System routes that win over BGP's, whether equal or longer (R56 step 2, R58), so over gateways too (R24): of the own and of peered virtual networks.
 
     They shield from BGP even where a user-defined route of their prefix makes them Invalid: BGP never steers what is local or directly peered.
     Two switches lift that: for the own space (D3), and on GatewaySubnet for what NVAs announce of peered space (D4).

@@ -129,7 +129,7 @@ class VirtualNetwork:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peering:
-    """One direction: the resource that `local` owns (R20, section 2.2). It carries something only while its mirror exists."""
+    """One direction: the resource that `local` owns (R20, section 2.2), with Azure's defaults (R39). It carries something only while its mirror exists."""
 
     local: str
     remote: str
@@ -184,6 +184,7 @@ class RouteServer:
     persist_routes_minutes: int = 0  # routes outlive the last session until so long after one is back; 0: they go with it
     reflect_between_nvas: str = "same-virtual-network"  # all | same-virtual-network | none
     programming: Programming = Programming()
+    routing_infrastructure_units: int = 2  # virtualRouterAutoScaleConfiguration.minCapacity (R90)
     inbound_route_maps: Mapping[str, str] = field(default_factory=dict)  # peer or gateway (maybe with #) -> route map
     outbound_route_maps: Mapping[str, str] = field(default_factory=dict)
 
@@ -514,7 +515,7 @@ class Network:
         return self._by_ends.get(local, {}).get(remote)
 
     def connected(self, local: str) -> Iterator[Peering]:
-        """Peerings of `local` that are Connected: the mirror exists (R20)."""
+        """Peerings of `local` that are Connected: the mirror exists (R20), and hasn't been deleted (R21)."""
         return (each for each in self._by_ends.get(local, {}).values() if self.peering(each.remote, local))
 
     def transit_spokes(self, hub: str) -> Iterator[str]:

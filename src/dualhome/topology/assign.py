@@ -30,7 +30,10 @@ class Pool:
 
 
 class Assignment:
-    """Every address of a site, given or assigned; `wrongs` are subnets that ran out of them."""
+    """Every address of a site, given or assigned; `wrongs` are subnets that ran out of them.
+
+    A route server's instances take the two lowest free addresses of their subnet (R9), gateways' the next ones of theirs (R14), others may be given.
+    """
 
     def __init__(self, site: Site) -> None:
         self.wrongs: list[Wrong] = []
@@ -48,7 +51,7 @@ class Assignment:
                 self._taken.setdefault(machine.subnet, set()).add(machine.address)
         for section, subnet in specials:
             for name, key, given, path in site.pairs(section, subnet):
-                found = [*given, *(self._next(key, name, (*path, "virtual_network")) for _ in given or (0, 0))][:2]
+                found = [*given, *(self._next(key, name, (*path, "virtual_network")) for _ in range(2 - len(given)))]
                 self.pairs[name] = found[0], found[1]
         for machine in site.machines():
             self.machines[machine.name] = machine.address or self._next(machine.subnet, machine.name, (*machine.path[:-1], "subnet"))
