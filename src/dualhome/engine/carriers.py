@@ -9,7 +9,7 @@ from dualhome.engine.faults import Faults
 from dualhome.forwarding.packets import BGP
 from dualhome.forwarding.trace import reaches
 from dualhome.forwarding.world import Programmed, RibHop, World
-from dualhome.model import Network, UserRoute
+from dualhome.model import GATEWAY_SUBNET, ROUTE_SERVER_SUBNET, Network, UserRoute, base_name
 from dualhome.net import Address, Prefix
 from dualhome.plan import Carrier, Plan, SessionPlan
 
@@ -138,11 +138,19 @@ class Carriers:
         if mine is None or theirs is None:
             return True
         address = self._plan.speakers[speaker].config.peers[peer].session.remote_address
-        if any(route.prefix.covers(address) for route in _user_routes(network, mine)):
+        if any(route.prefix.covers(address) for route in _user_routes(network, speaker)):
             return True
-        return mine != theirs and all(peering.remote != theirs for peering in network.connected(mine))
+        return mine != theirs and (network.peering(mine, theirs) is None or network.peering(theirs, mine) is None)
 
 
-def _user_routes(network: Network, virtual_network: str) -> Iterator[UserRoute]:
-    tables = {subnet.route_table for subnet in network.virtual_networks[virtual_network].subnets.values() if subnet.route_table}
-    return (route for name in sorted(tables) for route in network.route_tables[name].routes)
+def _user_routes(network: Network, speaker: str) -> Iterator[UserRoute]:
+    """Those of the subnets that the speaker stands in."""
+    base = base_name(speaker)
+    if base in network.nvas:
+        subnets = [network.subnet(nic.subnet) for nic in network.nvas[base].nics]
+    elif base in network.route_servers:
+        subnets = [network.virtual_networks[network.route_servers[base].virtual_network].subnets[ROUTE_SERVER_SUBNET]]
+    else:
+        subnets = [network.virtual_networks[network.gateways[base].virtual_network].subnets[GATEWAY_SUBNET]]
+    tables = dict.fromkeys(subnet.route_table for subnet in subnets if subnet.route_table)
+    return (route for name in tables for route in network.route_tables[name].routes)

@@ -46,13 +46,13 @@ def _rows(speaker: Speaks) -> Iterator[Row]:
     names = {speaker.peer_number(name): name for name in speaker.config.peers}
     sets: dict[tuple[tuple[str, int, int], ...], tuple[RibHop, ...]] = {}
     for key, ways in speaker.rib.best():
-        prefix, ends = Prefix(*key), tuple(ways)
-        if any(number < 0 for _, number, _ in ends):
-            yield prefix, tuple(_hop(speaker, names.get(number), next_hop, prefix) for next_hop, number, _ in ends)
-            continue
-        if ends not in sets:
-            sets[ends] = tuple(_hop(speaker, names[number], next_hop, prefix) for next_hop, number, _ in ends)
-        yield prefix, sets[ends]
+        prefix, ends = Prefix._make(key), tuple(ways)
+        hops = sets.get(ends)
+        if hops is None:
+            hops = tuple(_hop(speaker, names.get(number), next_hop, prefix) for next_hop, number, _ in ends)
+            if all(number >= 0 for _, number, _ in ends):
+                sets[ends] = hops
+        yield prefix, hops
 
 
 def _hop(speaker: Speaks, peer: str | None, next_hop: str, prefix: Prefix) -> RibHop:

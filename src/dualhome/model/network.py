@@ -474,9 +474,11 @@ class Network:
     _by_ends: dict[str, dict[str, Peering]] = field(default_factory=dict, init=False, repr=False, compare=False)
     _hubs: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
     _nics: dict[str, Nic] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _servers_in: dict[str, RouteServer] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _gateways_in: dict[str, tuple[VirtualNetworkGateway, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """What is looked up all the time: peerings by their ends, transit hubs, NICs by name."""
+        """What is looked up all the time: peerings by their ends, transit hubs, NICs by name, what lives in a virtual network."""
         for each in self.peerings:
             self._by_ends.setdefault(each.local, {}).setdefault(each.remote, each)
         for each in self.peerings:
@@ -484,6 +486,10 @@ class Network:
             if theirs is not None and self._is_transit_pair(theirs, each):
                 self._hubs.setdefault(each.local, each.remote)
         self._nics.update((nic.name, nic) for nic in self.nics())
+        for rs in self.route_servers.values():
+            self._servers_in.setdefault(rs.virtual_network, rs)
+        for gateway in self.gateways.values():
+            self._gateways_in[gateway.virtual_network] = (*self.gateways_of(gateway.virtual_network), gateway)
 
     def routers(self) -> Iterator[Router]:
         """NVAs, then on-premises routers."""
@@ -563,11 +569,11 @@ class Network:
 
     def route_server_of(self, virtual_network: str) -> RouteServer | None:
         """The route server that lives in this virtual network (at most one, R5)."""
-        return next((rs for rs in self.route_servers.values() if rs.virtual_network == virtual_network), None)
+        return self._servers_in.get(virtual_network)
 
     def gateways_of(self, virtual_network: str) -> tuple[VirtualNetworkGateway, ...]:
         """The gateways that live in this virtual network."""
-        return tuple(g for g in self.gateways.values() if g.virtual_network == virtual_network)
+        return self._gateways_in.get(virtual_network, ())
 
     def hosts(self) -> Mapping[str, tuple[Address, tuple[str, ...]]]:
         """Hosts behind routers: address, and the routers that lead to it (several: anycast)."""
@@ -600,7 +606,7 @@ class Network:
             mine += [s.addresses[0] for s in router.sessions if s.addresses]
             mine += [s.addresses[1] for other in self.routers() for s in other.sessions if s.addresses and s.to == base]
             return tuple(dict.fromkeys(mine))
-        if nic := next((n for n in self.nics() if n.name == base), None):
+        if nic := self.nic(base):
             return (nic.address,)
         if host := self.hosts().get(base):
             return (host[0],)
