@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from dualhome.check.finding import Design, Draft, Path
 from dualhome.check.loops import listed
-from dualhome.check.remedies import with_route
+from dualhome.check.remedies import with_routes
 from dualhome.check.servers import nva_place
 from dualhome.forwarding.effective import EffectiveRoute
 from dualhome.model import Nic, Router, base_name
@@ -69,13 +69,14 @@ def default_to_itself(design: Design) -> Iterator[Draft]:
         covering = {row.prefix for row in design.rows(out.name) if row.source == "User" and row.state == "Active"}
         halves = [half for half in HALVES if half in found or (DEFAULT_V4 in found and half not in covering)]
         if halves:
+            wanted = [half for half in halves if half in found] or [DEFAULT_V4]
             yield Draft(
                 on=nva.name,
                 message=f"{nva.name} sends packets for the Internet to itself: its own default route is programmed on its NIC {out.name}",
-                remedy=f"give {out.subnet} a route table with 0.0.0.0/0 to Internet",
+                remedy=f"give {out.subnet} a route table with {' and '.join(map(str, wanted))} to Internet",
                 rule="R67, R177",
                 where=nva_place(nva.name),
-                edits=with_route(design.network, out.subnet, {"prefix": "0.0.0.0/0", "next_hop_type": "Internet"}),
+                edits=with_routes(design.network, out.subnet, *({"prefix": str(p), "next_hop_type": "Internet"} for p in wanted)),
             )
 
 

@@ -10,7 +10,7 @@ from dualhome.check.gateways import place as gateway_place
 from dualhome.check.loops import listed, servers_of
 from dualhome.check.servers import PRIVATE_ASNS, nva_place
 from dualhome.check.servers import place as server_place
-from dualhome.model import PERSONALITIES, GatewayKind, RoutingPreference, base_name
+from dualhome.model import PERSONALITIES, GatewayKind, Router, RoutingPreference, base_name
 from dualhome.net import DEFAULT_V4, Prefix, covered
 from dualhome.plan import SpeakerKind
 from dualhome.plan.azure import EDGE_ALERT, EDGE_PREFIX_LIMIT, own_space
@@ -108,18 +108,31 @@ def private_prepend(design: Design) -> Iterator[Draft]:
     network = design.network
     for nva in network.nvas.values():
         for rs in (network.route_servers[name] for name in servers_of(design, nva.name)):
-            if not rs.branch_to_branch or not for_peer(nva.prepend, f"{rs.name}#0") or not any(nva.asn in block for block in PRIVATE_ASNS):
+            if not rs.branch_to_branch or not _prepends_in_vain(nva, f"{rs.name}#0"):
                 continue
             names = {g.name for g in network.gateways_of(rs.virtual_network) if g.kind is GatewayKind.EXPRESSROUTE}
             circuits = [c for c in network.circuits.values() if names & {x.gateway for x in c.gateways}]
             if circuits and all(len(c.gateways) == 1 for c in circuits):
                 yield Draft(
                     on=nva.name,
-                    message=f"on premises the prepend of {nva.name} toward {rs.name} is not seen over {circuits[0].name}: private ASN {nva.asn} is taken out",
+                    message=f"on premises the prepend of {nva.name} toward {rs.name} is not seen over {circuits[0].name}: private ASNs are taken out",
                     remedy="prepend with a public ASN, or set a local preference on premises",
                     rule="R134",
                     where=nva_place(nva.name),
                 )
+
+
+def _prepends_in_vain(nva: Router, peer: str) -> bool:
+    """Whether it makes paths longer toward a peer by private ASNs alone, and lets that peer tell others."""
+    if any(word in ("no-advertise", "65535:65282") for word in for_peer(nva.communities, peer) or ()):
+        return False
+    own = bool(for_peer(nva.prepend, peer)) and _is_private(nva.asn or 0)
+    added = [rule.actions.as_path_add for rule in for_peer(nva.export_rules, peer) or () if rule.actions.as_path_add]
+    return own or any(all(map(_is_private, path)) for path in added)
+
+
+def _is_private(asn: int) -> bool:
+    return any(asn in block for block in PRIVATE_ASNS)
 
 
 def _default_from(design: Design, speaker: str) -> list[str]:
@@ -178,7 +191,7 @@ def refused_branch_tag(design: Design) -> Iterator[Draft]:
             for peer in facts.peers(speaker) if facts.has(speaker) else ():
                 if base_name(peer) in network.circuits:
                     refused = [Prefix(*r.prefix) for r in facts.rejected(speaker, peer) if r.reason == "branch-tag"]
-                    lost += [prefix for prefix in refused if not facts.candidates(speaker, prefix)]
+                    lost += [p for p in refused if not facts.candidates(speaker, p) and not _tagged_on_premises(design, facts, peer, p)]
         if lost:
             yield Draft(
                 on=gateway.name,
@@ -189,14 +202,27 @@ def refused_branch_tag(design: Design) -> Iterator[Draft]:
             )
 
 
+def _tagged_on_premises(design: Design, facts: Facts, edge: str, prefix: Prefix) -> bool:
+    """Whether the edge has the route from a router that adds the tag itself, which is L-034."""
+    if not facts.has(edge):
+        return False
+    sources = {facts.source(edge, route) for route in facts.candidates(edge, prefix) if route.best}
+    return any(bool(_tags(router)) for name, router in design.network.on_premises.items() if name in sources)
+
+
+def _tags(router: Router) -> list[str]:
+    """Communities of Azure's that an on-premises router adds."""
+    added = [c for words in router.communities.values() for c in words]
+    for rules in router.export_rules.values():
+        for rule in rules:
+            added += [*(rule.actions.community_add or ()), *(rule.actions.community_replace or ())]
+    return sorted({c for c in added if c.partition(":")[0] in ("65515", "65517")})
+
+
 def azure_communities(design: Design) -> Iterator[Draft]:
     """L-034: routes from on-premises with communities of Azure's are dropped (R104, R135)."""
     for router in design.network.on_premises.values():
-        added = [c for words in router.communities.values() for c in words]
-        for rules in router.export_rules.values():
-            for rule in rules:
-                added += [*(rule.actions.community_add or ()), *(rule.actions.community_replace or ())]
-        bad = sorted({c for c in added if c.partition(":")[0] in ("65515", "65517")})
+        bad = _tags(router)
         if bad:
             yield Draft(
                 on=router.name,

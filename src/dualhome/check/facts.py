@@ -68,6 +68,10 @@ class Machine(World, Protocol):
         """Whether packets of the session from the speaker reach the peer."""
         ...
 
+    def programmer(self, virtual_network: str, nic: str) -> int | None:
+        """The only instance of its route server that programs a NIC; None where both do."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:

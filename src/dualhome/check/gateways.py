@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dualhome.check.finding import Design, Draft, Path
 from dualhome.check.loops import servers_of
 from dualhome.check.peerings import APPLIANCES
-from dualhome.check.remedies import users_of, with_route
+from dualhome.check.remedies import users_of, with_routes
 from dualhome.model import (
     AZURE_ASN,
     GATEWAY_SUBNET,
@@ -94,7 +94,7 @@ def route_server_behind_firewall(design: Design) -> Iterator[Draft]:
                 remedy=f"add {subnet.prefix} to VnetLocal to {table.name}",
                 rule="R57",
                 where=("route_tables", table.name),
-                edits=with_route(network, f"{hub.name}/{GATEWAY_SUBNET}", {"prefix": str(subnet.prefix), "next_hop_type": "VnetLocal"}),
+                edits=with_routes(network, f"{hub.name}/{GATEWAY_SUBNET}", {"prefix": str(subnet.prefix), "next_hop_type": "VnetLocal"}),
             )
 
 
@@ -131,7 +131,7 @@ def _back_by(network: Network, hub: str, prefixes: list[Prefix]) -> tuple[Edit, 
     if len(between) != 1 or len(prefixes) != 1:
         return ()
     route = {"prefix": str(prefixes[0]), "next_hop_type": "VirtualAppliance", "next_hop": str(between[0].nics[0].address)}
-    return with_route(network, f"{hub}/{GATEWAY_SUBNET}", route)
+    return with_routes(network, f"{hub}/{GATEWAY_SUBNET}", route)
 
 
 def _steered(network: Network, hub: str, prefix: Prefix) -> bool:

@@ -102,6 +102,7 @@ def no_transit_pair(design: Design) -> Iterator[Draft]:
         if all(_led_by_table(network, vm.nic.subnet) for vm in machines):
             continue
         found = [(p, rs) for p in network.connected(name) if (rs := network.route_server_of(p.remote)) is not None and rs.peers]
+        found = [(p, rs) for p, rs in found if not any(_stands_in(network, peer.name, name) for peer in rs.peers)]
         if any(peering.use_remote_gateways for peering, _ in found):
             continue  # without effect, which L-008 says
         for peering, rs in found[:1]:
@@ -114,6 +115,11 @@ def no_transit_pair(design: Design) -> Iterator[Draft]:
                 where=place(peering),
                 edits=both if len(found) == 1 else (),
             )
+
+
+def _stands_in(network: Network, nva: str, virtual_network: str) -> bool:
+    """Whether it is the NVA's own hub: the route server's network is its spoke, and not the other way round (R159)."""
+    return nva in network.nvas and network.nvas[nva].virtual_network == virtual_network
 
 
 def _led_by_table(network: Network, subnet: str) -> bool:

@@ -13,19 +13,19 @@ def users_of(network: Network, table: str) -> list[str]:
     return [s.key for each in network.virtual_networks.values() for s in each.subnets.values() if s.route_table == table]
 
 
-def with_route(network: Network, subnet: str, route: Mapping[str, object]) -> tuple[Edit, ...]:
-    """A user-defined route for one subnet: in its route table, in a new one where it has none; () where others use that table too."""
+def with_routes(network: Network, subnet: str, *routes: Mapping[str, object]) -> tuple[Edit, ...]:
+    """User-defined routes for one subnet: in its route table, in a new one where it has none; () where others use that table too."""
     table = network.subnet(subnet).route_table
     if table is not None:
         if len(users_of(network, table)) > 1:
             return ()
-        return (Edit(path=("route_tables", table, "routes", END), value=dict(route)),)
+        return tuple(Edit(path=("route_tables", table, "routes", END), value=dict(route)) for route in routes)
     home, _, name = subnet.partition("/")
     new = f"{home}-{name.lower()}"
     while new in network.route_tables:
         new += "-x"
     return (
-        Edit(path=("route_tables", new), value={"routes": [dict(route)]}),
+        Edit(path=("route_tables", new), value={"routes": [dict(route) for route in routes]}),
         Edit(path=("virtual_networks", home, "subnets", name, "route_table"), value=new),
     )
 

@@ -93,8 +93,8 @@ class _Page:
         if isinstance(node, MappingNode | SequenceNode) and not node.flow_style:  # a block becomes one line, after its key
             before = self.text[:begin].rstrip(RIGHT_ALIGNED)
             return before + " " + new + self.text[end:]
-        if begin == end:  # nothing stood there
-            return self.text[:begin].rstrip(" ") + " " + new + self.text[end:]
+        if node.start_mark.index == node.end_mark.index:  # nothing stood there
+            return self.text[:end] + " " + new + self.text[end:]
         return self.text[:begin] + new + self.text[end:]
 
     # --- adding ---
@@ -213,6 +213,10 @@ class _Page:
                 raise CannotEdit("an alias")
             return self.end(last)
         place = int(node.end_mark.index)
+        if node.start_mark.index == place:  # nothing: its mark is where the next thing begins
+            place = len(self.text[:place].rstrip(RIGHT_ALIGNED))
+            if self.text[place - 1] not in ":-":
+                raise CannotEdit("a comment in the place of a value")
         if isinstance(node, ScalarNode) and node.style in ("|", ">"):
             place = len(self.text[:place].rstrip(RIGHT_ALIGNED))
         return place
