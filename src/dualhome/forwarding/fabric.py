@@ -130,8 +130,7 @@ def border(world: World, sender: str, receiver: str, *, gateway: bool) -> Peerin
     out, back = network.peering(sender, receiver), network.peering(receiver, sender)
     if out is None or back is None or not world.joined(sender, receiver):
         return "no-route", f"{sender} and {receiver} are not peered (R20)"
-    closed = network.quirks.without_virtual_network_access == "dropped" and any(without_access(network, sender, receiver))
-    if closed and not may_pass_without_access(network, sender, receiver):
+    if any(without_access(network, sender, receiver)) and not may_pass_without_access(network, sender, receiver):
         return ACCESS, f"the peering of {sender} and {receiver} blocks all traffic (D11)"
     judge = back if network.quirks.forwarded_traffic_judged_by == "receiver" else out
     return None if gateway or judge.allow_forwarded_traffic else judge

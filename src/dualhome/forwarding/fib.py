@@ -11,7 +11,7 @@ from typing import Final
 
 from dualhome.forwarding.effective import EffectiveRoute, routes_of
 from dualhome.forwarding.gateways import PAST_GATEWAY, GatewayWay, beyond, fast_path, way_of
-from dualhome.forwarding.own import Choice, choose, into_tunnels, leads, onward, routes_beside_bgp
+from dualhome.forwarding.own import Choice, choose, into_tunnels, is_lost_behind_itself, leads, onward, routes_beside_bgp
 from dualhome.forwarding.packets import PRIVATE
 from dualhome.forwarding.places import places
 from dualhome.forwarding.world import RibHop, World
@@ -84,7 +84,9 @@ def _of_nva(world: World, nva: Router) -> dict[Prefix, Ways]:
 
     versions = {address.version for address in places(world).addresses(nva.name)}
     table: dict[Prefix, Ways] = {p: (Out(primary),) for p in (DEFAULT_V4, DEFAULT_V6) if p.version in versions}
-    return table | _of_its_own(world, nva, of_hops, of_choice)
+    table |= _of_its_own(world, nva, of_hops, of_choice)
+    servers = () if nva.route_server_route else (address for rs in world.network.route_servers.values() for address in rs.addresses)
+    return table | {address.host_prefix: NOWHERE for address in servers if is_lost_behind_itself(world, nva, address)}
 
 
 def _of_router(world: World, router: Router) -> dict[Prefix, Ways]:

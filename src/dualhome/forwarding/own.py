@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dualhome.forwarding.packets import kind_of
 from dualhome.forwarding.places import Places, active_instances, places
 from dualhome.forwarding.world import RibHop, World
-from dualhome.model import Network, Router, StaticRoute
+from dualhome.model import Network, Router, StaticRoute, base_name
 from dualhome.net import Address, Prefix
 
 DEEPEST = 4  # next hops behind next hops
@@ -70,6 +70,21 @@ def choose(world: World, router: Router, destination: Address) -> Choice | None:
     if own is None or own[1].local != "":
         return own[1] if own else None
     return Choice(local=places(world).host_at.get(destination, str(destination)))
+
+
+def is_lost_behind_itself(world: World, nva: Router, destination: Address) -> bool:
+    """Whether an NVA looks for a route server behind that route server (R81).
+
+    A route server tells its own range with itself as next hop. An NVA that imports that, and has no static route to the route server's subnet by way of
+    its own subnet's gateway, needs the route to find the next hop of the route: packets to the route server go nowhere, its session ends with the hold
+    time, the route goes with it, and the session comes up again.
+    """
+    if nva.route_server_route or not any(destination in rs.addresses for rs in world.network.route_servers.values()):
+        return False
+    found = world.rib(nva.name, destination)
+    if found is None or found[0].length == 0 or choose(world, nva, destination) != Choice(hops=found[1]):
+        return False
+    return all(hop.peer is not None and base_name(hop.peer) in world.network.route_servers for hop in found[1])
 
 
 # --- from a route to neighbors --------------------------------------------------------------------------------------------

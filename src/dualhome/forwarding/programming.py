@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dualhome.forwarding.world import Programmed, RibHop
 from dualhome.model import Circuit, GatewayKind, Network, VirtualNetworkGateway, base_name
 from dualhome.net import Address, Prefix
-from dualhome.plan.azure import route_server_width
+from dualhome.plan.route_servers import width
 
 Row = tuple[Prefix, tuple[RibHop, ...]]
 Table = Callable[[str], Sequence[Row]]
@@ -34,8 +34,8 @@ def programmed_by(
                 found[prefix][1].update(dict.fromkeys(addresses))
             else:
                 found[prefix] = (kind, dict.fromkeys(addresses))
-    width = route_server_width(rs)
-    return {p: Programmed(prefix=p, next_hops=tuple(sorted([*a][:width])), route_class=kind, by=rs.name) for p, (kind, a) in found.items()}
+    most = width(network, rs)
+    return {p: Programmed(prefix=p, next_hops=tuple(sorted([*a][:most])), route_class=kind, by=rs.name) for p, (kind, a) in found.items()}
 
 
 def _rank(kind: str) -> int:
@@ -48,10 +48,11 @@ def _of_route_server(prefix: Prefix, hops: Sequence[RibHop], gateways: _Gateways
     """
     if not hops or hops[0].peer is None:
         return "nva", []
-    kind = "er" if "class:er" in hops[0].tags else "vpn" if "class:vpn" in hops[0].tags else "nva"
-    if kind == "er":
-        return kind, gateways.edges(prefix, [hop.peer for hop in hops if hop.peer is not None and "class:er" in hop.tags])
-    return kind, list(dict.fromkeys(gateways.address(hop) for hop in hops if "class:er" not in hop.tags))
+    by_er = [hop.peer for hop in hops if hop.peer is not None and "class:er" in hop.tags]
+    others = dict.fromkeys(gateways.address(hop) for hop in hops if "class:er" not in hop.tags)
+    if by_er:
+        return "er", [*gateways.edges(prefix, by_er), *others]
+    return "vpn" if "class:vpn" in hops[0].tags else "nva", list(others)
 
 
 def _by_gateways(network: Network, virtual_network: str, table: Table, works: Callable[[str], bool]) -> dict[Prefix, Programmed]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from dualhome.forwarding.fabric import leave_nic, no_route, to_internet
-from dualhome.forwarding.own import choose, into_tunnels, leads, onward
+from dualhome.forwarding.own import choose, into_tunnels, is_lost_behind_itself, leads, onward
 from dualhome.forwarding.packets import Dropped, Hop, Landed, Move, Packet, Result, Results, Step, kind_of
 from dualhome.forwarding.places import places
 from dualhome.forwarding.security import live_backends, refused
@@ -89,6 +89,8 @@ def leave_nva(world: World, move: Move, packet: Packet) -> Results:
     nva = world.network.nvas[move.hop.name]
     if packet.destination in places(world).addresses(nva.name):
         return [Landed(at=nva.name, end=nva.name)]
+    if is_lost_behind_itself(world, nva, packet.destination):
+        return [no_route(nva.name, f"{nva.name} looks for {packet.destination} behind itself: it imported a route server's own range (R81)")]
     choice = choose(world, nva, packet.destination)
     if choice is not None and choice.local is not None:
         return [Landed(at=nva.name, end=choice.local)]

@@ -139,7 +139,11 @@ def _is_in(world: World, nic: Nic, end: Prefix | str, address: Address) -> bool:
 
 
 def without_access(network: Network, sender: str, receiver: str) -> Iterator[tuple[str, bool]]:
-    """Of two peered virtual networks those whose own side of the peering allows no access, and whether that one receives."""
+    """Of two peered virtual networks those whose own side of the peering allows no access, and whether that one receives; nothing where the peering's
+    routes go instead (D11).
+    """
+    if network.quirks.without_virtual_network_access != "dropped":
+        return
     for local, remote, receives in ((sender, receiver, False), (receiver, sender, True)):
         peering = network.peering(local, remote)
         if peering is not None and not peering.allow_virtual_network_access:
@@ -180,16 +184,20 @@ def crossing_refused(
 
 
 def live_backends(world: World, balancer: LoadBalancer) -> list[Nic]:
-    """NICs of the backends whose probes are answered: that live, and whose security group lets the probes in; of an NVA the primary."""
-    network = world.network
-    nics = [_nic(network.virtual_machines.get(name), network, name) for name in balancer.backends]
-    return [nic for nic in nics if world.alive(nic.machine) and _is_probed(world, nic)]
+    """NICs of the backends that it takes for healthy: those that answered its last probes."""
+    return [nic for nic in backends(world.network, balancer) if world.healthy(balancer.name, nic.machine)]
+
+
+def backends(network: Network, balancer: LoadBalancer) -> list[Nic]:
+    """NICs of a load balancer's backends: of an NVA the primary."""
+    return [_nic(network.virtual_machines.get(name), network, name) for name in balancer.backends]
 
 
 def _nic(machine: VirtualMachine | None, network: Network, name: str) -> Nic:
     return machine.nic if machine else network.nvas[name].nics[0]
 
 
-def _is_probed(world: World, nic: Nic) -> bool:
+def answers_probes(world: World, nic: Nic) -> bool:
+    """Whether a probe sent now would be answered: the machine lives, and its security group lets the probe in."""
     probe = Packet(source=PLATFORM.address(0), destination=nic.address, flow=HEALTH)
-    return refused(world, nic, probe, inbound=True) is None
+    return world.alive(nic.machine) and refused(world, nic, probe, inbound=True) is None

@@ -41,6 +41,10 @@ class World(Protocol):
         """Whether packets pass this node (full name, as `hub1-er#0`): it is neither crashed nor silent nor does it drop data."""
         ...
 
+    def healthy(self, balancer: str, machine: str) -> bool:
+        """Whether a load balancer takes this backend for healthy: what its probes told it last, which may be seconds ago."""
+        ...
+
     def joined(self, a: str, b: str) -> bool:
         """Whether what joins the two works, not failed by `a<->b`: a peering, tunnel, connection, link, `nva<->internet`."""
         ...
