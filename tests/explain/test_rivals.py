@@ -10,9 +10,12 @@ from settled import Settled
 
 from dualhome.errors import RequestError
 from dualhome.explain import Story, story
+from tests.engine.networks import MANY
+from tests.engine.networks import run as network
 
 NVAS = "network_virtual_appliances"
 P = "192.168.0.0/16"
+NVA3 = {"subnet": "hub2/nva", "address": "10.2.2.5", "ip_forwarding": True, "asn": 65003, "originates": ["172.16.4.0/24"]}
 
 
 def why_not(
@@ -161,3 +164,33 @@ def test_names_that_are_not_there() -> None:
         why_not("hub9")
     with pytest.raises(RequestError, match="'dc-hots' is neither a name of the network nor an address"):
         why_not("hub2-nva", to="dc-hots")
+
+
+@pytest.mark.rules("R73")
+def test_the_instance_that_programs_a_nic_has_no_session_with_it() -> None:
+    """Under partition the second machine belongs to the second instance, which the first NVA doesn't peer with."""
+    peers = {"rs": {"peers": [{"name": "nva1", "instances": [0]}, "nva2"]}}
+    run = network(MANY, route_servers=peers)
+    text = "rs#1 programs vm2 and has no session with nva1, which tells rs#0 alone (R73)"
+    assert run.why("vm2", "far", "nva1").answer == text
+    assert run.why("vm", "far", "nva1").answer.startswith("it does: vm sends packets for 172.16.4.0/24 to 10.1.2.4 and 10.2.2.4")
+    assert run.why("vm2", "far").answer == "vm2 sends packets for 172.16.4.0/24 to 10.2.2.4: rs programs what nva2 tells it"
+    alone = network(MANY, route_servers={"rs": {"peers": [{"name": "nva1", "instances": [0]}]}})
+    assert alone.why("vm2", "far").answer == f"vm2 has no route 172.16.4.0/24: {text}; its packets are dropped by 172.16.0.0/12 (None)"
+
+
+def test_only_so_many_equal_ways_are_used() -> None:
+    """D20."""
+    run = network(
+        quirks={"multipath_width": 1}, network_virtual_appliances={"nva3": NVA3}, route_servers={"rs": {"peers": ["nva1", "nva2", "nva3"]}}
+    )
+    assert run.why("vm", "far", "nva3").answer == (
+        "rs#0 has it from nva3, and it lost in round router-id: a higher router ID (RFC 4271 section 9.1.2.2)"
+    )
+    run = network(
+        quirks={"multipath_width": 2}, network_virtual_appliances={"nva3": NVA3}, route_servers={"rs": {"peers": ["nva1", "nva2", "nva3"]}}
+    )
+    told = run.why("vm", "far", "nva3")
+    assert told.answer == (
+        "rs#0 has it from nva3, and it is as good, and only 2 equal ways are used: it lost in round router-id: a higher router ID (D20)"
+    )

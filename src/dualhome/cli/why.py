@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 def why(
     node: Annotated[str, node_argument("NODE|A/B", "A machine, gateway, host or BGP speaker; a session as spoke-rs/hub1-nva.")],
-    to: Annotated[str | None, typer.Argument(metavar="[PREFIX|TO]", help="A prefix, an address or a name.", show_default=False)] = None,
+    to: Annotated[str | None, typer.Argument(metavar="PREFIX|TO", help="A prefix, an address or a name.", show_default=False)] = None,
     instead_of: Annotated[
         str | None, typer.Option("--not", metavar="NEXTHOP", help="Why it doesn't go by this node or address.", show_default=False)
     ] = None,

@@ -11,12 +11,14 @@ from dualhome.bgp import speaker as actions
 from dualhome.bgp.deadlines import Deadlines
 from dualhome.bgp.speaker import Speaker
 from dualhome.engine import events, rest
+from dualhome.engine.balancers import Balancers
 from dualhome.engine.carriers import Carriers
 from dualhome.engine.decisions import Decisions
 from dualhome.engine.detection import Detection
 from dualhome.engine.events import Effect, JournalEntry, Target
 from dualhome.engine.faults import Faults, covers
 from dualhome.engine.force import InForce
+from dualhome.engine.memory import Memory
 from dualhome.engine.outside import Outside
 from dualhome.engine.programs import LocRibs, Programs
 from dualhome.engine.speaks import MakeSpeaker, Speaks
@@ -24,9 +26,10 @@ from dualhome.engine.standby import Standby
 from dualhome.engine.translate import effect_of, session_event
 from dualhome.engine.views import RouteView, SessionView, route_view, session_view
 from dualhome.errors import RequestError
+from dualhome.forwarding.security import answers_probes
 from dualhome.forwarding.trace import paths
 from dualhome.forwarding.world import Programmed, RibHop
-from dualhome.model import Network
+from dualhome.model import Network, Nic
 from dualhome.net import Address, Prefix
 from dualhome.plan import Carrier, Plan
 from dualhome.units import Instant, between, seconds
@@ -52,11 +55,13 @@ class Engine:
         self._version = self._shape = 0
         self._faults = Faults(plan.network)
         self._standby = Standby(plan.network, self._faults.mute)
-        self._force = InForce(plan, self._faults, self._standby)
+        self._memory = Memory(plan)
+        self._force = InForce(plan, self._faults, self._standby, self._memory)
         self._loc_ribs = LocRibs(self.speakers)
         self._programs = Programs(plan.network, self.speakers, self._loc_ribs, self._works)
         self._carriers = Carriers(self, self._faults, plan)
         self._detection = Detection(plan)
+        self._balancers = Balancers(plan.network, self._answers)
         self._dead: dict[str, None] = {}  # speakers that crashed
         self._ended: dict[str, None] = {}  # speakers whose process ended by itself
         self._touched: dict[str, None] = {}  # to be flushed
@@ -64,6 +69,8 @@ class Engine:
         self._rib_versions: dict[str, int] = {}
         self._since: dict[tuple[str, str], Instant] = {}
         self._refused: dict[tuple[str, str], tuple[str, int]] = {}
+        self._endings: dict[tuple[str, str], tuple[str, int]] = {}
+        self._forgotten = False  # a session ended of which something was remembered
         self._restless = ("", "")
         self._judged = -1
 
@@ -133,7 +140,7 @@ class Engine:
             for place, count in self._programs.tick(now):
                 self._version += 1
                 self._log("programming", place, f"{count} prefixes changed on NICs")
-            if not self._judge_conditions(effects):  # after programming, for a host may be reached by what NICs have only now
+            if not self._judge_conditions(effects) and not self._remembers(effects):  # after programming, for a host may be reached by what NICs have only now
                 break
         for pair in self._detection.look(self, now) if self._outside is None else ():
             self._undetected(*pair, effects)
@@ -152,6 +159,9 @@ class Engine:
                 self._log("standby", f"{name}#1", f"stands in for {name}#0")
             self._new_shape()
             self._follow(effects)
+        for balancer, backend, healthy in self._balancers.tick(now):
+            self._version += 1
+            self._log("probe", balancer, f"{backend} is {'' if healthy else 'not '}healthy")
         for name in self._deadlines.due(now):
             self._take(name, self.speakers[name].tick(now), effects)
         return effects
@@ -159,7 +169,7 @@ class Engine:
     def deadline(self) -> Instant | None:
         """When `tick` and `flush` are wanted next, at the latest."""
         detected = self._detection.deadline() if self._outside is None else None
-        wanted = (self._deadlines.first(), self._programs.deadline(), self._standby.deadline(), detected)
+        wanted = (self._deadlines.first(), self._programs.deadline(), self._standby.deadline(), self._balancers.deadline(), detected)
         return min((due for due in wanted if due is not None), default=None)
 
     # --- speakers -----------------------------------------------------------------------------------------------------
@@ -192,8 +202,12 @@ class Engine:
         if kind == "session":
             lasted = between(self._since.get(pair, self.now), self.now)
             self._since[pair] = self.now
-            if f"{session_events.State.ESTABLISHED.value} ->" in text and lasted > LASTING:
-                self._refused.pop(pair, None)
+            if text.startswith(f"{session_events.State.ESTABLISHED.value} ->"):
+                last, count = self._endings.get(pair, ("", 0))
+                self._endings[pair] = (text, count + 1 if text == last else 1)
+                self._forgotten |= self._memory.ended(name, peer)
+                if lasted > LASTING:
+                    self._refused.pop(pair, None)
         elif kind == "notification" and COLLISION not in text:
             last, count = self._refused.get(pair, ("", 0))
             self._refused[pair] = (text, count + 1 if text == last else 1)
@@ -239,10 +253,7 @@ class Engine:
     # --- what is done to the network ----------------------------------------------------------------------------------
 
     def _fail(self, target: Target, effects: list[Effect]) -> None:
-        after = Faults(self.network)
-        after.active = self._faults.active
-        after.add(target)
-        self._programs.remember(after.mute)
+        self._programs.remember(self.now)
         cut = target.kind == "link" and target.how == "crash"
         before = [s.ends for s in self.plan.sessions if self._passes(*s.ends)] if cut else []
         self._faults.add(target)
@@ -268,15 +279,18 @@ class Engine:
     def _end(self, name: str, why: str, effects: list[Effect]) -> None:
         """A speaker is gone, its node is not: packets pass it still, by what others do with its routes."""
         if name in self.speakers and name not in self._dead:
+            self._programs.remember(self.now)
             self._ended[name] = None
+            self._version += 1
             self._log("process", name, why)
-            self._refused.clear()
+            self._forgive()
             self._follow(effects)
 
     def _again(self, names: Sequence[str], effects: list[Effect]) -> None:
         """Speakers whose processes ended begin anew."""
         for name in names:
             if self._ended.pop(name, name) is None:
+                self._version += 1
                 self._log("process", name, "starts again")
         self._follow(effects)
 
@@ -286,13 +300,14 @@ class Engine:
         if node not in self.speakers or self.network.router(node) is None:
             raise RequestError(f"{node!r} is no router that speaks BGP, so it can't {'announce' if announced else 'withdraw'} prefixes")
         self._force.announce(node, prefixes, announced)
-        self._refused.clear()  # what is told is another now, and may be taken
+        self._forgive()  # what is told is another now, and may be taken
         self._log("announce" if announced else "withdraw", node, " ".join(map(str, prefixes)))
         self._follow(effects)
 
     def _change(self, plan: Plan, effects: list[Effect]) -> None:
         """Failures stay, and so do announcements by hand; sessions that the plan doesn't touch go on."""
         self._programs.change(plan.network)
+        self._memory.change(plan, self.speakers)
         self.plan = plan
         self._faults.of_network(plan.network)
         self._standby.change(plan.network)
@@ -301,6 +316,7 @@ class Engine:
         self._carriers.change(plan)
         self._detection.change(plan)
         self._log("change", plan.network.name, "")
+        self._balancers.change(plan.network, self.now)
         self._new_shape()
         self._follow(effects)
         order = {name: place for place, name in enumerate(plan.speakers)}
@@ -314,7 +330,21 @@ class Engine:
         self._version += 1
         self.memo.clear()
         self._carriers.forget()
+        self._forgive()
+        self._balancers.look(self.now)
+
+    def _forgive(self) -> None:
+        """How sessions were refused and ended before says nothing any more."""
         self._refused.clear()
+        self._endings.clear()
+
+    def _remembers(self, effects: list[Effect]) -> bool:
+        """What route servers remember follows what was decided; whether that is news of any."""
+        news = self._memory.look(self.speakers) or self._forgotten
+        self._forgotten = False
+        if news:
+            self._follow(effects)
+        return news
 
     def _judge_conditions(self, effects: list[Effect]) -> bool:
         """A prefix that hangs on a host is announced while the router reaches it (R162); whether that is news of any."""
@@ -344,6 +374,10 @@ class Engine:
         """Whether packets pass this node; a gateway's second instance that will stand in for the first doesn't take any yet."""
         return not self._faults.node(node) and not self._standby.waits(node)
 
+    def healthy(self, balancer: str, machine: str) -> bool:
+        """Whether a load balancer gives new flows to this backend, by what its probes told it."""
+        return self._balancers.healthy(balancer, machine)
+
     def watch(self, destination: Address) -> None:
         """Keep what speakers decide about this destination from now on, in `decisions`."""
         self.decisions.watch(destination, [(name, speaker.rib) for name, speaker in self.speakers.items()])
@@ -355,6 +389,10 @@ class Engine:
     def programmed(self, virtual_network: str, nic: str | None) -> Mapping[Prefix, Programmed]:
         """What the NIC has from its virtual network's route server and gateways; the same object while nothing changed."""
         return self._programs.table(virtual_network, nic)
+
+    def programmer(self, virtual_network: str, nic: str) -> int | None:
+        """The only instance of its route server that programs a NIC, under partition (R73); None where both do."""
+        return self._programs.instance(virtual_network, nic)
 
     def rib(self, speaker: str, address: Address) -> tuple[Prefix, tuple[RibHop, ...]] | None:
         """Longest match of a speaker's Loc-RIB."""
@@ -424,8 +462,8 @@ class Engine:
         return mine is not None and speaker not in self._dead and peer in mine.config.peers and mine.config.peers[peer].enabled
 
     def refusals(self, speaker: str, peer: str) -> int:
-        """How many attempts of this side ended in the same NOTIFICATION, one after the other."""
-        return self._refused.get((speaker, peer), ("", 0))[1]
+        """How many attempts, or sessions, of this side ended in the same way, one after the other."""
+        return max(known.get((speaker, peer), ("", 0))[1] for known in (self._refused, self._endings))
 
     def unsettled(self) -> str | None:
         """Why the network isn't at rest; None where only keepalives, and attempts to connect that must fail, are left."""
@@ -433,6 +471,8 @@ class Engine:
             return f"the second instance of {', '.join(gateways)} will stand in for the first"
         if places := self._programs.pending():
             return f"routes are on their way to the NICs of {', '.join(places)}"
+        if balancers := self._balancers.pending():
+            return f"probes of {', '.join(balancers)} haven't told yet which backends answer"
         for side in (self._restless, *rest.sides(self)):
             if (reason := rest.restless(self, *side)) is not None:
                 self._restless = side  # it is asked first the next time
@@ -443,7 +483,10 @@ class Engine:
         return self.carries(a, b) and self.carries(b, a)
 
     def _works(self, speaker: str) -> bool:
-        return not self._faults.mute(speaker) and not self._standby.waits(speaker)
+        return not self._faults.mute(speaker) and not self._standby.waits(speaker) and speaker not in self._ended
+
+    def _answers(self, nic: Nic) -> bool:
+        return answers_probes(self, nic)
 
     # --- questions ----------------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ Row = tuple[Prefix, tuple[RibHop, ...]]
 Key = tuple[str, int | None]  # virtual network, and under partition the instance
 
 
+NOTHING: Final[Table] = {}
 GATHER_S: Final = 0.1  # what both instances say within this time is one change, else damping would hold back the second one's word
 
 
@@ -127,6 +128,8 @@ class Programs:
         self._slow: dict[Key, Slow] = {}
         self._lasting: dict[Key, Persistent] = {}
         self._servers: dict[str, RouteServer] = {}
+        self._kept: dict[Key, Table] = {}
+        self._remembered: Instant | None = None
         self._generation = 0
         self._network = network
         self.change(network)
@@ -158,12 +161,24 @@ class Programs:
         """What the route server gives to NICs: what RIBs say, and what persists (`persist_routes_minutes`)."""
         return self._lasting[key].installed if key in self._lasting else self._wanted(key)
 
-    def remember(self, dying: Callable[[str], bool]) -> None:
-        """Before something breaks: what a route server has programmed must be known, for if both its instances die, it stays (D15)."""
-        for rs in self._servers.values():
-            if all(dying(f"{rs.name}#{i}") for i in (0, 1)):
-                for key in _keys(rs):
-                    self._wanted(key)
+    def remember(self, now: Instant) -> None:
+        """Before something fails: what NICs have, for if both instances of a route server die, it stays (D15). Of all that fails in one instant the first
+        finds NICs as they were, so the order of failures means nothing.
+        """
+        if now == self._remembered or not self._keeps:
+            return
+        self._remembered = now
+        for place, rs in self._servers.items():
+            if self._working(place):
+                self._kept.update((key, self._wanted(key)) for key in _keys(rs))
+
+    @property
+    def _keeps(self) -> bool:
+        return self._network.quirks.routes_of_a_dead_route_server == "kept"
+
+    def _left(self, key: Key) -> Table:
+        """What NICs have while both instances of their route server are dead: what they had, or nothing (D15)."""
+        return self._kept.get(key, self._kept.get((key[0], None), NOTHING)) if self._keeps else NOTHING
 
     def tick(self, now: Instant) -> list[tuple[str, int]]:
         """Let delayed changes become due; in which virtual networks how many prefixes changed."""
@@ -173,7 +188,7 @@ class Programs:
             if count and key not in self._slow:
                 done.append((key[0], count))
         for key, slow in self._slow.items():
-            if not self._working(key[0]):
+            if not self._working(key[0]) and self._keeps:
                 slow.drop()
                 continue
             slow.want(self._given(key), now)
@@ -191,6 +206,11 @@ class Programs:
         kept = [place for (place, _), lasting in self._lasting.items() if lasting.deadline() is not None]
         return list(dict.fromkeys([*kept, *(place for (place, _), slow in self._slow.items() if slow.due)]))
 
+    def instance(self, virtual_network: str, nic: str) -> int | None:
+        """Under partition the instance that programs a NIC: its own, or while that is dead the other one (R73, R84). None where both program it."""
+        part, working = self._part(virtual_network, nic), self._working(virtual_network)
+        return working[0] if part is not None and working and part not in working else part
+
     def _part(self, virtual_network: str, nic: str | None) -> int | None:
         """Under partition each NIC belongs to one instance, in turn by the NICs' order (R73)."""
         rs = self._servers.get(virtual_network)
@@ -204,8 +224,8 @@ class Programs:
         known = self._fresh.get(key)
         rs = self._servers.get(place)
         working = self._working(place)
-        if rs is not None and not working and known is not None:
-            return known[1]
+        if rs is not None and not working:
+            return self._left(key)
         if part is not None and working and part not in working:
             part = working[0]
         programmers = self._programmers(place)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from dualhome.check.facts import Facts
@@ -34,10 +34,10 @@ def nic_story(facts: Facts, nic: str, prefix: Prefix) -> Story:
         answer = f"{nic} {does(active, prefix, hops)}: {kind}"
         step = Step(node=nic, what="selected", text=answer, rule=active.rule, after=row_data(active))
         return Story(question=question, answer=answer, steps=(step, *beaten))
-    tale, announcers = _programmed(facts, active.via, prefix)
+    tale, announcers = _programmed(facts, active.via, nic, prefix)
     tells = "tell" if len(announcers) > 1 else "tells"
     by = f"{active.via} programs what {' and '.join(announcers)} {tells} it" if announcers else f"{active.via} programs it"
-    if not any(facts.engine.alive(name) for name in instances_of(facts, active.via)):
+    if not any(facts.engine.alive(name) for name in instances_of(facts, active.via, nic)):
         by = f"{active.via}, which programmed it, is down, and nobody takes it back"
     if active.next_hop_type == "None":
         text = f"{nic} drops packets for {prefix}: the next hop that {active.via} programs is in no virtual network that is its own or peered with it"
@@ -46,7 +46,7 @@ def nic_story(facts: Facts, nic: str, prefix: Prefix) -> Story:
         return Story(question=question, answer=f"{text} (R43)", steps=tale, refusals=(last,), remedy=remedy)
     text = f"{nic} sends packets for {prefix} to {hops or active.next_hop_type}"
     last = Step(node=nic, what="programmed", text=f"{text}: {by}", rule=active.rule, after=row_data(active))
-    speaker = _holder(facts, active.via, prefix)
+    speaker = _holder(facts, active.via, nic, prefix)
     refused = refusals(facts, prefix, speaker) if speaker else []
     return Story(
         question=question,
@@ -79,19 +79,24 @@ def announced(facts: Facts, prefix: Prefix) -> bool:
     return any(prefix in speaker.config.origins for speaker in facts.plan.speakers.values()) or bool(holders(facts, prefix))
 
 
-def instances_of(facts: Facts, owner: str) -> list[str]:
-    """Speakers of an object."""
-    return [name for name in facts.plan.speakers if base_name(name) == base_name(owner) and facts.has(name)]
+def instances_of(facts: Facts, owner: str, nic: str) -> list[str]:
+    """Speakers of an object that program this NIC: all of them, or under partition one (R73)."""
+    rs = facts.engine.network.route_servers.get(base_name(owner))
+    only = (
+        facts.engine.programmer(rs.virtual_network, nic) if rs is not None and base_name(nic) not in facts.engine.network.gateways else None
+    )
+    mine = [name for name in facts.plan.speakers if base_name(name) == base_name(owner) and facts.has(name)]
+    return [name for name in mine if only is None or name.endswith(f"#{only}")]
 
 
-def _holder(facts: Facts, owner: str, prefix: Prefix) -> str | None:
+def _holder(facts: Facts, owner: str, nic: str, prefix: Prefix) -> str | None:
     """Its first working instance that has a route."""
-    return next((n for n in instances_of(facts, owner) if facts.engine.alive(n) and facts.candidates(n, prefix)), None)
+    return next((n for n in instances_of(facts, owner, nic) if facts.engine.alive(n) and facts.candidates(n, prefix)), None)
 
 
-def _programmed(facts: Facts, by: str, prefix: Prefix) -> tuple[tuple[Step, ...], list[str]]:
+def _programmed(facts: Facts, by: str, nic: str, prefix: Prefix) -> tuple[tuple[Step, ...], list[str]]:
     """The tale of each way that its route server or gateway uses, and from whom it has them."""
-    speaker = _holder(facts, by, prefix)
+    speaker = _holder(facts, by, nic, prefix)
     if speaker is None:
         return (), []
     told: list[Step] = []
@@ -180,13 +185,18 @@ def absent(facts: Facts, nic: str, prefix: Prefix) -> Story:
     offered = next(offers(facts, nic, prefix), None)
     if offered is not None:
         reason, rule, remedy = hidden(network, nic, prefix, table, rows)
-        tale, _ = _programmed(facts, offered.by, prefix)
+        tale, _ = _programmed(facts, offered.by, nic, prefix)
         step = Step(node=nic, what="absent", text=f"{offered.by} has {prefix} for {nic}, but {reason}; {instead}", rule=rule)
         answer = f"{nic} has no route {prefix}: {reason}" + (f" ({rule})" if rule else "") + f"; {instead}"
         return Story(question=question, answer=answer, steps=tale, refusals=(step,), remedy=remedy)
-    wanted = programmers(facts, home) or programmers(facts, network.transit_hub(home) or "")
+    wanted = programmers(facts, home, nic) or programmers(facts, network.transit_hub(home) or "", nic)
     if not wanted and (story := _no_transit(facts, question, nic, home, prefix)):
         return story
+    apart = by_partition(facts, nic, prefix)
+    if apart is not None:
+        step, remedy = apart
+        answer = f"{nic} has no route {prefix}: {step.text} ({step.rule}); {instead}"
+        return Story(question=question, answer=answer, refusals=(step,), remedy=remedy)
     told = absent_story(facts, question, nic, prefix, wanted)
     meanwhile = (Step(node=nic, what="selected", text=f"{nic}: {instead}", rule=used.rule, after=row_data(used)),) if used else ()
     return replace(told, answer=f"{told.answer}; {instead}", refusals=(*told.refusals, *meanwhile))
@@ -214,26 +224,43 @@ def hidden(
     return "it is not programmed there", "", None
 
 
-def programmers(facts: Facts, virtual_network: str) -> tuple[str, ...]:
-    """The speakers that program its NICs: its route server's instances, else its gateways'."""
+def by_partition(facts: Facts, nic: str, prefix: Prefix, tellers: Collection[str] | None = None) -> tuple[Step, Remedy] | None:
+    """Whether only the other instance has the route (of these tellers), for they have no session with the one that programs this NIC (R73)."""
+    network = facts.engine.network
+    rs = network.route_server_of(stands_in(network, nic)[0])
+    only = facts.engine.programmer(rs.virtual_network, nic) if rs is not None else None
+    if rs is None or only is None:
+        return None
+    mine, other = f"{rs.name}#{only}", f"{rs.name}#{1 - only}"
+    for route in facts.candidates(other, prefix) if facts.has(other) else ():
+        teller = facts.source(other, route)
+        if teller is None or (tellers is not None and teller not in tellers) or teller in facts.plan.speakers[mine].config.peers:
+            continue
+        text = f"{mine} programs {nic} and has no session with {teller}, which tells {other} alone"
+        return Step(node=nic, what="absent", text=text, rule="R73"), Remedy(text=f"let {rs.name} peer with {teller} from both instances")
+    return None
+
+
+def programmers(facts: Facts, virtual_network: str, nic: str) -> tuple[str, ...]:
+    """The speakers that program a NIC: its route server's instances (under partition one), else its gateways'."""
     network = facts.engine.network
     rs = network.route_server_of(virtual_network)
     owners = (rs.name,) if rs is not None else tuple(g.name for g in network.gateways_of(virtual_network))
-    return tuple(name for name in facts.plan.speakers if base_name(name) in owners and facts.has(name))
+    return tuple(name for owner in owners for name in instances_of(facts, owner, nic))
 
 
 def _no_transit(facts: Facts, question: str, nic: str, home: str, prefix: Prefix) -> Story | None:
     """A peered virtual network has it, and no transit pair brings it here (R34, R35)."""
     network = facts.engine.network
     for peering in network.connected(home):
-        for name in programmers(facts, peering.remote):
+        for name in programmers(facts, peering.remote, nic):
             if not facts.candidates(name, prefix):
                 continue
             hub = peering.remote
             text = f"{name} has {prefix}, but the peering of {home} with {hub} has no transit pair, so nothing is programmed here"
             change = {"peerings": {f"{hub}->{home}": {"allow_gateway_transit": True}, f"{home}->{hub}": {"use_remote_gateways": True}}}
             remedy = Remedy(text=f"set allow_gateway_transit at {hub}->{home} and use_remote_gateways at {home}->{hub}", change=change)
-            tale, _ = _programmed(facts, base_name(name), prefix)
+            tale, _ = _programmed(facts, base_name(name), nic, prefix)
             step = Step(node=nic, what="absent", text=text, rule="R34")
             answer = f"{nic} has no route {prefix}: {text} (R34, R35)"
             return Story(question=question, answer=answer, steps=tale, refusals=(step,), remedy=remedy)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dualhome.check.facts import Facts
-from dualhome.explain.nic import BGP, KINDS, does, hidden, instances_of, offers, programmers, row_data, stands_in
+from dualhome.explain.nic import BGP, KINDS, by_partition, does, hidden, instances_of, offers, programmers, row_data, stands_in
 from dualhome.explain.rivals import Way, kept_away, lost_at, told, way_to
 from dualhome.explain.story import Remedy, Step, Story
 from dualhome.forwarding.effective import EffectiveRoute, effective_routes, select
@@ -104,7 +104,7 @@ def _before_the_nic(facts: Facts, nic: str, prefix: Prefix, way: Way) -> Iterato
     """The way is not programmed: it lost at the route server or gateway, never came there, or is one of several equal ones that are not used."""
     network = facts.engine.network
     place, _ = stands_in(network, nic)
-    wanted = programmers(facts, place) or programmers(facts, network.transit_hub(place) or "")
+    wanted = programmers(facts, place, nic) or programmers(facts, network.transit_hub(place) or "", nic)
     if not wanted:
         text = f"{place} has neither a route server nor a gateway, and uses nobody else's: only a user-defined route could lead there"
         yield Step(node=nic, what="absent", text=text, rule="R34"), None
@@ -113,7 +113,9 @@ def _before_the_nic(facts: Facts, nic: str, prefix: Prefix, way: Way) -> Iterato
     yield from ((step, None) for step in found if step.what == "lost")
     if any(step.what == "chosen" for step in found):
         yield from _unprogrammed(facts, nic, prefix, way, [step.node for step in found if step.what == "chosen"])
-    if not found:
+    if not found and (apart := by_partition(facts, nic, prefix, way.speakers)) is not None:
+        yield apart
+    elif not found:
         stopped = list(kept_away(facts, prefix, way, wanted))
         yield from stopped
         if not stopped and any(base_name(name) in network.circuits for name in way.speakers):
@@ -121,18 +123,15 @@ def _before_the_nic(facts: Facts, nic: str, prefix: Prefix, way: Way) -> Iterato
 
 
 def _unprogrammed(facts: Facts, nic: str, prefix: Prefix, way: Way, users: list[str]) -> Iterator[Reason]:
-    """An instance uses the way, and the NIC has it not: by partition (R73), for ExpressRoute goes first (R107), because it is on its way still (R71)."""
+    """An instance uses the way, and the NIC has it not: of ExpressRoute's connections one is used (R114), or it is on its way still (R71)."""
     engine, owner = facts.engine, base_name(users[0])
     rs = engine.network.route_servers.get(owner)
     programmed = next(iter(offers(facts, nic, prefix)), None)
     if programmed is not None and way.addresses.intersection(programmed.next_hops):
         return
-    alive = [name for name in instances_of(facts, owner) if engine.alive(name)]
+    alive = [name for name in instances_of(facts, owner, nic) if engine.alive(name)]
     if not alive:
         yield Step(node=owner, what="absent", text=f"{owner} is down, and programs nothing", rule="D15"), Remedy(text=f"restore {owner}")
-    elif rs is not None and rs.programming.by == "partition" and len(users) < 2:
-        text = f"only {users[0]} has that way, and under partition another instance programs {nic}"
-        yield Step(node=nic, what="absent", text=text, rule="R73"), Remedy(text=f"let {way.name} peer with both instances of {owner}")
     elif programmed is not None and programmed.route_class == "er":
         yield from _other_connection(facts, nic, prefix, way)
     elif rs is not None and (rs.programming.delay_s or rs.programming.damping_s):

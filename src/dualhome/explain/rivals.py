@@ -10,7 +10,7 @@ from dualhome.check.facts import Facts
 from dualhome.errors import RequestError
 from dualhome.explain.search import distances, judge
 from dualhome.explain.story import Remedy, Step, Story
-from dualhome.explain.tale import ROUND_RULES, attributes, best, compared
+from dualhome.explain.tale import attributes, best, compared, lost_rule
 from dualhome.forwarding.places import places
 from dualhome.model import Network, base_name
 from dualhome.net import Address, Prefix
@@ -82,7 +82,7 @@ def lost_at(facts: Facts, speaker: str, prefix: Prefix, way: Way) -> Iterator[St
                 node=speaker,
                 what="lost",
                 text=text,
-                rule=ROUND_RULES.get(route.lost_in or "", "RFC 4271 section 9.1.2.2"),
+                rule=lost_rule(facts, speaker, route),
                 after=attributes(route),
             )
 
@@ -114,7 +114,7 @@ def _along(facts: Facts, prefix: Prefix, start: str, far: Mapping[str, int]) -> 
             elif far[there]:
                 text = f"{there} has it from {here}, and it {compared(facts, there, told[0], best(facts, there, prefix))}"
                 yield (
-                    Step(node=there, what="lost", text=text, rule=ROUND_RULES.get(told[0].lost_in or "", "RFC 4271 section 9.1.2.2")),
+                    Step(node=there, what="lost", text=text, rule=lost_rule(facts, there, told[0])),
                     None,
                 )
 

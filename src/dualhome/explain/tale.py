@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MOST_HOPS = 32
 ROUND_RULES = {"preference": "R107", "as-path": "R106", "preference-tie": "D12", "weight": "R137", "next-hop": "R74"}
+TIES = ("router-id", "cluster-list", "peer-address", "peer")
 ROUND_WORDS = {
     "next-hop": "its next hop cannot be used",
     "preference": "another kind of gateway is preferred",
@@ -110,7 +111,7 @@ def _losers(facts: Facts, name: str, prefix: Prefix, *, last: bool) -> Iterator[
         else:
             text = f"{name} has it from {sender} as well (AS path {route.as_path or 'empty'}, next hop {route.next_hop}), which "
             text += compared(facts, name, route, best(facts, name, prefix))
-            yield Step(node=name, what="lost", text=text, rule=ROUND_RULES.get(route.lost_in or "", ""), after=attributes(route))
+            yield Step(node=name, what="lost", text=text, rule=lost_rule(facts, name, route), after=attributes(route))
 
 
 def lost_round(route: Route) -> str:
@@ -122,12 +123,30 @@ def lost_round(route: Route) -> str:
 def compared(facts: Facts, speaker: str, route: Route, winner: Route | None) -> str:
     """The round in which it lost, and the two values that were compared there: `lost in round as-path: a longer AS path, 3 ASNs against 1 of hub1-nva's`."""
     text = lost_round(route)
+    if _beyond_the_width(facts, speaker, route):
+        most = facts.plan.speakers[speaker].config.multipath
+        return f"is as good, and only {most} equal ways are used: it {text}"
     value = VALUES.get(route.lost_in or "")
     if winner is None or value is None:
         return text
     mine, theirs = value(route), value(winner)
     whose = facts.source(speaker, winner) or speaker
     return f"{text}, {mine} against {theirs} of {whose}'s" if mine != theirs else text
+
+
+def lost_rule(facts: Facts, speaker: str, route: Route) -> str:
+    """The rule of the round in which it lost; of an equal one for which there was no room, that of the width (D20)."""
+    if _beyond_the_width(facts, speaker, route):
+        return "D20"
+    return ROUND_RULES.get(route.lost_in or "", "RFC 4271 section 9.1.2.2")
+
+
+def _beyond_the_width(facts: Facts, speaker: str, route: Route) -> bool:
+    """Whether it lost to its equals alone, of which as many are used as may be (D20)."""
+    most = facts.plan.speakers[speaker].config.multipath
+    if route.lost_in not in TIES or most < 2:
+        return False
+    return sum(each.multipath for each in facts.candidates(speaker, Prefix(*route.prefix))) >= most
 
 
 def _kind(route: Route) -> str:
@@ -143,7 +162,6 @@ VALUES: Final[Mapping[str, Callable[[Route], object]]] = {
     "as-path": lambda route: route.as_path_length,
     "origin": lambda route: route.origin,
     "med": lambda route: route.med or 0,
-    "med-of-any": lambda route: route.med or 0,
     "med-of-any": lambda route: route.med or 0,
 }
 """What each round compares, as far as a reader would look at it."""
