@@ -52,6 +52,7 @@ def spoke_and_hub(*routes: str, regions: tuple[str | None, str | None] = (None, 
 # --- system routes ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rules("R1", "R45")
 def test_a_range_is_local_the_rest_goes_to_the_internet_and_private_ranges_are_dropped() -> None:
     """R1, R45."""
     assert rows(FakeWorld(network=alone("10.1.0.0/16 10.3.0.0/16")), "vm") == [
@@ -65,6 +66,7 @@ def test_a_range_is_local_the_rest_goes_to_the_internet_and_private_ranges_are_d
     ]
 
 
+@pytest.mark.rules("R46")
 @pytest.mark.parametrize(
     ("ranges", "gone"),
     [("10.0.0.0/8", 0), ("100.64.0.0/10", 1), ("172.0.0.0/8", 2), ("192.168.0.0/16", 3)],
@@ -85,6 +87,7 @@ def test_ipv6_has_a_default_and_no_none_rows() -> None:
     ]
 
 
+@pytest.mark.rules("R47", "R60", "R61")
 @pytest.mark.parametrize(
     ("routes", "programmed", "expected"),
     [
@@ -111,6 +114,7 @@ def test_none_rows_are_there_under_the_systems_default_alone(routes: list[str], 
     assert found == expected
 
 
+@pytest.mark.rules("R47", "R63")
 def test_with_propagation_off_a_bgp_default_leaves_the_systems_rows() -> None:
     """R47, R63."""
     world = FakeWorld(network=alone("10.1.0.0/16", propagation=False), programs={"hub": programs("0.0.0.0/0 10.1.2.4")})
@@ -120,6 +124,7 @@ def test_with_propagation_off_a_bgp_default_leaves_the_systems_rows() -> None:
 # --- peerings -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rules("R25", "R23")
 @pytest.mark.parametrize(
     ("regions", "kind"),
     [
@@ -135,6 +140,7 @@ def test_a_peering_across_regions_is_global(regions: tuple[str | None, str | Non
     assert rows(world, "vm", "None", "Internet") == [f"10.1.0.0/16 Default {kind}", "10.10.0.0/16 Default VnetLocal"]
 
 
+@pytest.mark.rules("R20")
 def test_a_peering_without_its_mirror_carries_nothing() -> None:
     """R20: it stays Initiated."""
     one_way = network(
@@ -162,6 +168,7 @@ def test_a_failed_peering_is_as_one_removed() -> None:
     ]
 
 
+@pytest.mark.rules("R54")
 def test_a_route_table_may_switch_peering_routes_off() -> None:
     """R54: disablePeeringRoute. What BGP offers inside is then listed."""
     world = FakeWorld(network=spoke_and_hub(peering_route=False), programs={"spoke": programs("10.1.0.0/16 10.1.2.4")})
@@ -174,6 +181,7 @@ def test_a_route_table_may_switch_peering_routes_off() -> None:
 # --- what is programmed -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rules("R56", "R58", "R62")
 @pytest.mark.parametrize(
     ("prefix", "listed"),
     [
@@ -196,12 +204,14 @@ def test_bgp_never_wins_inside_the_own_or_a_peered_space(prefix: str, listed: bo
     assert found == ([f"{prefix} VirtualNetworkGateway VirtualNetworkGateway 10.1.2.4"] if listed else [])
 
 
+@pytest.mark.rules("R65")
 def test_equal_routes_are_one_row_with_all_next_hops_in_order() -> None:
     """R65."""
     world = FakeWorld(network=spoke_and_hub(), programs={"spoke": programs("192.168.0.0/16 10.1.2.9 10.1.2.4")})
     assert "192.168.0.0/16 VirtualNetworkGateway VirtualNetworkGateway 10.1.2.4 10.1.2.9" in rows(world, "vm")
 
 
+@pytest.mark.rules("R43")
 def test_a_next_hop_must_lie_in_the_own_or_a_directly_peered_network() -> None:
     """R43: else the row is there with next hop type None, and says so."""
     routes = ["172.16.0.0/12 VirtualAppliance 10.99.1.4"]
@@ -220,12 +230,14 @@ def test_a_next_hop_must_lie_in_the_own_or_a_directly_peered_network() -> None:
     assert note == "next hop 10.99.1.4 is in no directly peered virtual network"
 
 
+@pytest.mark.rules("R51", "R43")
 def test_microsofts_edge_is_always_in_reach() -> None:
     """R51: ExpressRoute's next hops are in no virtual network, R43 doesn't ask for them."""
     world = FakeWorld(network=spoke_and_hub(), programs={"spoke": programs("192.168.0.0/16 169.254.9.2", kind="er", by="er")})
     assert "192.168.0.0/16 VirtualNetworkGateway VirtualNetworkGateway 169.254.9.2" in rows(world, "vm")
 
 
+@pytest.mark.rules("R34", "R35")
 @pytest.mark.parametrize("transit", [False, True])
 def test_the_hubs_routes_reach_a_spoke_through_a_transit_pair_alone(transit: bool) -> None:
     """R34 c, R35."""
@@ -233,6 +245,7 @@ def test_the_hubs_routes_reach_a_spoke_through_a_transit_pair_alone(transit: boo
     assert ("192.168.0.0/16 VirtualNetworkGateway VirtualNetworkGateway 10.1.2.4" in rows(world, "vm")) is transit
 
 
+@pytest.mark.rules("R63")
 def test_propagation_off_takes_all_of_bgp_and_leaves_the_rest() -> None:
     """R63: from the own and from the hub's, gateways' and NVAs'."""
     programmed = {"hub": programs("192.168.0.0/16 169.254.9.2", kind="er"), "spoke": programs("8.0.0.0/8 10.1.2.4")}
@@ -257,6 +270,7 @@ def test_by_partition_two_nics_of_a_subnet_may_differ() -> None:
 # --- user-defined routes, and who wins ----------------------------------------------------------------------------------
 
 
+@pytest.mark.rules("R60")
 def test_a_user_defined_route_of_the_same_prefix_leaves_the_other_row_invalid() -> None:
     """R60: of the own range, a peering, BGP, a None row and the default; the table of Microsoft's routing example has this form."""
     routes = [
@@ -278,12 +292,14 @@ def test_a_user_defined_route_of_the_same_prefix_leaves_the_other_row_invalid() 
     ]
 
 
+@pytest.mark.rules("R54")
 def test_an_appliance_group_is_one_row() -> None:
     """R54: VirtualApplianceEcmp."""
     world = FakeWorld(network=spoke_and_hub("172.16.0.0/12 VirtualApplianceEcmp 10.1.2.5 10.1.2.4"))
     assert "172.16.0.0/12 User VirtualApplianceEcmp 10.1.2.4 10.1.2.5" in rows(world, "vm")
 
 
+@pytest.mark.rules("R56", "R57")
 @pytest.mark.parametrize(
     ("destination", "winner"),
     [
@@ -330,6 +346,7 @@ def hub_with_gateways() -> Network:
     )
 
 
+@pytest.mark.rules("R68")
 @pytest.mark.parametrize("name", ["er", "er#1", "vpn"])
 def test_a_gateway_has_the_table_of_its_subnet(name: str) -> None:
     """R68: an NVA's specific prefixes, but not its default; R169: the user-defined route before the peering."""
@@ -345,6 +362,7 @@ def test_a_gateway_has_the_table_of_its_subnet(name: str) -> None:
     ]
 
 
+@pytest.mark.rules("R68")
 def test_a_default_from_on_premises_is_a_gateways_own() -> None:
     """R68 speaks of NVAs' defaults; one that ExpressRoute brought stays (R142)."""
     world = FakeWorld(network=hub_with_gateways(), programs={"hub": programs("0.0.0.0/0 169.254.9.2", kind="er", by="er")})

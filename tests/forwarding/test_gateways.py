@@ -69,6 +69,7 @@ def world(net: Network, **more: object) -> FakeWorld:
 # --- out ----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rules("R51")
 def test_out_through_the_nva_a_gateway_instance_and_microsofts_edge() -> None:
     """R51, R167: two next hops, each through either instance."""
     found = ways(world(hub()), "vm", "dc-host")
@@ -84,6 +85,7 @@ def test_a_dead_gateway_instance_is_not_entered() -> None:
     assert ways(world(hub(), dead=frozenset({"er#0", "er#1"})), "hub-vm", "dc-host")[0] == "hub-vm > er#0: dropped at er#0 because down"
 
 
+@pytest.mark.rules("R64")
 def test_a_dead_edge_takes_its_share_of_flows_until_bgp_tells() -> None:
     """R64."""
     table_ = FlowTable(world(hub(), dead=frozenset({"circuit#1"})), "hub-vm", "dc-host")
@@ -96,6 +98,7 @@ def test_what_joins_gateway_and_circuit_may_fail() -> None:
     assert ways(broken, "hub-vm", "dc-host")[0] == "hub-vm > er#0: dropped at er#0 because down"
 
 
+@pytest.mark.rules("R34", "R37")
 @pytest.mark.parametrize("fast_path", [False, True])
 @pytest.mark.parametrize(
     ("flags", "because"), [({"access": False}, "virtual-network-access"), ({"forwarded": False}, "forwarded-traffic"), ({}, None)]
@@ -128,12 +131,14 @@ def test_without_a_user_defined_route_at_the_gateway_packets_from_on_premises_by
     assert ways(world(hub(udr=udr)), "dc-host", "vm") == [f"dc-r1 > circuit#0 > er#{i} > {nva_}vm: delivered at vm" for i in (0, 1)]
 
 
+@pytest.mark.rules("R37", "R38")
 def test_a_gateway_may_forward_over_a_peering_but_an_nva_needs_leave() -> None:
     """R37, R38."""
     assert ways(world(hub(udr=False, forwarded=False)), "dc-host", "vm")[0].endswith("er#0 > vm: delivered at vm")
     assert ways(world(hub(forwarded=False)), "dc-host", "vm")[0].endswith("nva > vm: dropped at vm because forwarded-traffic")
 
 
+@pytest.mark.rules("R68")
 def test_a_gateway_follows_what_the_route_server_programmed_not_the_route_server() -> None:
     """R68, R136: next hop NVA, though its own table learned it from the route server."""
     programmed = {**ON_PREMISES, "hub": {**ON_PREMISES["hub"], **programs("172.20.0.0/16 10.1.2.4")}}
@@ -150,6 +155,7 @@ def test_a_gateway_follows_what_the_route_server_programmed_not_the_route_server
     ]
 
 
+@pytest.mark.rules("R68")
 def test_an_nvas_default_is_none_of_a_gateways() -> None:
     """R68: what only the default covers ends at the gateway."""
     programmed = {"hub": {**ON_PREMISES["hub"], **programs("0.0.0.0/0 10.1.2.4")}}
@@ -256,6 +262,7 @@ def vpn(*, active_active: bool = False, bgp: bool = False, instance: int | None 
 STATIC = {f"gw#{i}": rib("172.16.5.0/24 static:store", "198.51.100.0/24 static:store") for i in (0, 1)}
 
 
+@pytest.mark.rules("R52")
 @pytest.mark.parametrize(("active_active", "dead", "instances"), [
     (False, "", [0]),
     (False, "gw#0", [1]),
@@ -270,6 +277,7 @@ def test_one_instance_at_a_time_unless_active_active(active_active: bool, dead: 
     assert ways(here, "vm", "198.51.100.7") == [f"vm > gw#{i} > store: dropped at store because no-route" for i in instances]
 
 
+@pytest.mark.rules("R49")
 def test_static_prefixes_lie_behind_the_connection() -> None:
     """R49, R151."""
     programmed = {"hub": programs("172.16.5.0/24 10.1.1.4", kind="vpn", by="gw")}

@@ -38,6 +38,7 @@ def dual(**more: object) -> Network:
 # --- within and between virtual networks --------------------------------------------------------------------------------
 
 
+@pytest.mark.rules("R45")
 def test_a_neighbor_is_reached_directly() -> None:
     """R45: VnetLocal."""
     assert ways(FakeWorld(network=dual()), "vm", "vm2") == ["vm > vm2: delivered at vm2"]
@@ -50,6 +51,7 @@ def test_nobody_has_the_address() -> None:
     assert paths(world, "vm", "10.1.2.99")[0].detail == "vm: 10.1.0.0/16 VNetPeering (R48): nobody has the address 10.1.2.99"
 
 
+@pytest.mark.rules("R52")
 def test_a_user_defined_vnetlocal_does_not_reach_over_a_peering() -> None:
     """R52: it means the own virtual network; the quick answer says so too."""
     net = network(
@@ -64,6 +66,7 @@ def test_a_user_defined_vnetlocal_does_not_reach_over_a_peering() -> None:
     assert not reaches(FakeWorld(network=net), "vm-a", A("10.2.1.4"))
 
 
+@pytest.mark.rules("R23")
 def test_peerings_are_not_transitive() -> None:
     """R23: from hub to hub over the spoke there is no way."""
     assert ways(FakeWorld(network=dual()), "hub1-nva", "hub2-nva") == ["hub1-nva: dropped at hub1-nva because no-route"]
@@ -82,6 +85,7 @@ def test_a_dead_end_is_told_at_its_node() -> None:
     assert ways(world, "vm", "vm2") == ["vm > vm2: dropped at vm2 because down"]
 
 
+@pytest.mark.rules("R37")
 @pytest.mark.parametrize(
     ("local", "remote", "foreign", "mine", "theirs"),
     list(product([True, False], [True, False], [False, True], [True, False], [True, False])),
@@ -108,6 +112,7 @@ def test_flags_of_both_resources(local: bool, remote: bool, foreign: bool, mine:
 # --- through NVAs -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rules("R64")
 def test_every_branch_of_a_multipath_route_is_a_path() -> None:
     """R64, R161."""
     world = FakeWorld(network=dual(), programs=DEFAULT_BY_BOTH)
@@ -130,6 +135,7 @@ def test_a_dead_member_is_still_chosen_until_bgp_tells() -> None:
     ]
 
 
+@pytest.mark.rules("R64")
 @pytest.mark.parametrize(
     "spoiled",
     ["dead", "refused"],
@@ -145,6 +151,7 @@ def test_flows_spread_over_members_that_deliver_and_members_that_do_not(spoiled:
     assert 16 < sum(path.outcome == "delivered" for path in flows) < 48
 
 
+@pytest.mark.rules("R66")
 @pytest.mark.parametrize("at", ["receiving", "second nic"])
 def test_whoever_forwards_needs_ip_forwarding(at: str) -> None:
     """R66: on the NIC that takes the packet, and on the one that sends it."""
@@ -169,6 +176,7 @@ def test_whoever_forwards_needs_ip_forwarding(at: str) -> None:
     assert ("fw takes" if at == "receiving" else "NIC fw.outside may not send") in path.detail
 
 
+@pytest.mark.rules("R66")
 def test_a_machine_is_no_router() -> None:
     """R66: without IP forwarding the platform drops it; with it the machine has nowhere to send it."""
     for allowed, because in ((False, "ip-forwarding"), (True, "no-route")):
@@ -181,6 +189,7 @@ def test_a_machine_is_no_router() -> None:
         assert ways(FakeWorld(network=net), "vm", "8.8.8.8") == [f"vm > other: dropped at other because {because}"]
 
 
+@pytest.mark.rules("R67")
 def test_an_nvas_own_nic_has_the_route_that_it_announced() -> None:
     """R67, R177: without a route table of its own its packets come back to it."""
     world = FakeWorld(network=dual(), programs={**DEFAULT_BY_BOTH, "hub1": programs("0.0.0.0/0 10.1.2.4")})
@@ -213,6 +222,7 @@ def test_an_nva_sends_into_its_tunnel_what_its_table_learned_there() -> None:
     assert ways(world, "hub1-nva", "branch") == ["hub1-nva: dropped at hub1-nva because down"]
 
 
+@pytest.mark.rules("R3")
 def test_a_session_without_a_tunnel_leaves_the_way_to_the_effective_routes() -> None:
     """R3, R180: only the destination counts."""
     net = dual()
@@ -276,6 +286,7 @@ def test_a_load_balancer_keeps_its_choice_for_the_way_back() -> None:
     assert [path.outcome for path, _ in verdict(world, "vm", "far-vm")] == ["delivered", "delivered"]
 
 
+@pytest.mark.rules("R64")
 def test_without_it_answers_meet_a_firewall_that_never_saw_the_flow() -> None:
     """R64, L-028: the flow counts as dropped there."""
     world = FakeWorld(network=behind_balancers(back_by="10.1.2.4"))
@@ -322,6 +333,7 @@ def test_untranslated_the_internet_does_not_know_whom_to_answer() -> None:
     assert back(FakeWorld(network=dual()), "vm", "internet") == ["internet > vm: delivered at vm"], "straight from a NIC Azure translates"
 
 
+@pytest.mark.rules("R64")
 def test_a_list_of_prefixes_is_translated_and_the_answers_of_others_are_not() -> None:
     """Symmetric by SNAT: the answer comes to the NVA that translated (R64), and is no new flow to it."""
     net = network(

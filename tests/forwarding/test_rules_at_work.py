@@ -67,6 +67,7 @@ BY_BOTH = ("172.30.0.0/16", "VirtualNetworkGateway", "Active", "VirtualNetworkGa
 NONE_ROWS = [(p, "Default", "Active", "None", []) for p in ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16")]
 
 
+@pytest.mark.rules("R34", "R45", "R48", "R50", "R23")
 def test_the_table_of_a_transit_spoke() -> None:
     """R34, R45, R48, R50: own range, the hub's, None rows, what the hub's route server programs; nothing of the other spoke (R23)."""
     assert rows(hub(), "spoke-vm") == [
@@ -81,11 +82,13 @@ def test_the_table_of_a_transit_spoke() -> None:
     ]
 
 
+@pytest.mark.rules("R35")
 def test_without_a_transit_pair_nothing_is_programmed() -> None:
     """R35."""
     assert not [row for row in rows(hub(), "far-vm") if row[1] == "VirtualNetworkGateway"]
 
 
+@pytest.mark.rules("R63")
 def test_no_propagation_keeps_all_of_them_away_and_leaves_peerings() -> None:
     """R63."""
     found = rows(hub(udr(disable_bgp_route_propagation=True)), "spoke-vm")
@@ -93,6 +96,7 @@ def test_no_propagation_keeps_all_of_them_away_and_leaves_peerings() -> None:
     assert ("10.0.0.0/16", "Default", "Active", "VNetPeering", []) in found
 
 
+@pytest.mark.rules("R47", "R60", "R61")
 @pytest.mark.parametrize("kind", ["system", "user", "bgp"])
 def test_none_rows_under_three_kinds_of_default(kind: str) -> None:
     """R47, R60, R61: they go with any other default; a user's leaves the system's as Invalid, one of BGP removes it."""
@@ -128,6 +132,7 @@ def test_bgp_never_wins_within_a_virtual_network_or_peering(prefix: str, listed:
         assert list(map(str, row.next_hops)) == [goes_to]
 
 
+@pytest.mark.rules("R57", "R60")
 def test_a_user_defined_route_beats_both_and_leaves_them_invalid() -> None:
     """R57, R60."""
     routes = [
@@ -140,6 +145,7 @@ def test_a_user_defined_route_beats_both_and_leaves_them_invalid() -> None:
     assert ("172.30.0.0/16", "VirtualNetworkGateway", "Invalid", "VirtualNetworkGateway", BOTH) in found
 
 
+@pytest.mark.rules("R43")
 def test_a_next_hop_out_of_reach_is_none() -> None:
     """R43: in no directly peered virtual network."""
     run = hub({"network_virtual_appliances": {"nva1": {"next_hop": {"rs": "far-vm"}}, "nva2": {"originates": []}}})
@@ -148,6 +154,7 @@ def test_a_next_hop_out_of_reach_is_none() -> None:
     assert ways(run, "spoke-vm", "h") == [(["spoke-vm"], "no-route")]
 
 
+@pytest.mark.rules("R64")
 def test_flows_spread_over_equal_next_hops() -> None:
     """R64."""
     assert ways(hub(), "spoke-vm", "h") == [(["spoke-vm", "nva1"], "delivered"), (["spoke-vm", "nva2"], "delivered")]
@@ -165,6 +172,7 @@ def test_a_load_balancer_chooses_the_same_backend_back() -> None:
         assert [[h.name for h in reply.hops] for reply in back] == [["far-vm", "lb", path.hops[2].name, "spoke-vm"]]
 
 
+@pytest.mark.rules("R64")
 def test_a_stateful_nva_that_did_not_see_the_flow_drops_its_answer() -> None:
     """R64: out by both, back by either: without a load balancer half of the flows die."""
     patch = udr({"prefix": "10.2.0.0/16", "next_hop_type": "VirtualAppliance", "next_hop": "nva1"})
@@ -189,6 +197,7 @@ def test_why_a_packet_is_dropped(patch: dict[str, Any], because: str, at: str) -
     assert (path.because, path.at) == (because, at)
 
 
+@pytest.mark.rules("R67")
 def test_a_dead_nva_and_its_own_route_on_its_nic() -> None:
     """Down at it while it is still a next hop; R67: what it announced and does not hold comes back to it."""
     run = hub({"network_virtual_appliances": {"nva1": {"hosts": None}, "nva2": {"hosts": None, "originates": []}}})
@@ -213,6 +222,7 @@ def test_translation_is_undone_on_the_way_back() -> None:
     assert back[0].at == "spoke-vm"
 
 
+@pytest.mark.rules("R52")
 def test_a_user_defined_route_to_a_vpn_gateway_needs_one() -> None:
     """R52."""
     run = hub(udr({"prefix": "198.51.100.0/24", "next_hop_type": "VirtualNetworkGateway"}))

@@ -62,6 +62,7 @@ def site(**patch: object) -> Run:
     return run
 
 
+@pytest.mark.rules("R34", "R49", "R51")
 def test_static_prefixes_of_a_connection_are_programmed_here_and_in_the_transit_spoke() -> None:
     """R34, R49, R51."""
     for nic in ("vm", "spoke-vm"):
@@ -72,6 +73,7 @@ def test_static_prefixes_of_a_connection_are_programmed_here_and_in_the_transit_
     ]
 
 
+@pytest.mark.rules("R38")
 def test_a_gateways_traffic_needs_no_forwarded_flag() -> None:
     """R38: both directions of this peering have it off."""
     assert ways(site(), "till", "spoke-vm") == [
@@ -80,6 +82,7 @@ def test_a_gateways_traffic_needs_no_forwarded_flag() -> None:
     ]
 
 
+@pytest.mark.rules("R37")
 def test_a_route_of_the_gateway_subnet_turns_the_bypass_into_inspection() -> None:
     """R169; what the NVA forwards then needs the spoke's flag (R37), and the answers go past it."""
     run = site(route_tables=INSPECT)
@@ -95,6 +98,7 @@ def test_a_route_of_the_gateway_subnet_turns_the_bypass_into_inspection() -> Non
     assert back(run, "till", "spoke-vm") == ["spoke-vm > vpn#0 > store: delivered at store", "spoke-vm > vpn#1 > store: delivered at store"]
 
 
+@pytest.mark.rules("R66")
 def test_without_ip_forwarding_the_inspecting_nva_drops() -> None:
     """R66."""
     run = site(route_tables=INSPECT, network_virtual_appliances={"nva": {"ip_forwarding": False}})
@@ -120,6 +124,7 @@ def test_a_site_router_translates_toward_the_prefixes_that_it_lists() -> None:
     assert [str(path.source) for path in run.paths("till", "vm")] == ["172.16.5.10"] * 2
 
 
+@pytest.mark.rules("R52")
 def test_a_user_defined_route_to_the_gateway() -> None:
     """R52: to the VPN gateway, of the hub for a transit spoke; the prefix lies behind nothing it knows."""
     run = site(route_tables={"spoke": {"routes": [{"prefix": "172.16.5.0/25", "next_hop_type": "VirtualNetworkGateway"}]}})
@@ -148,6 +153,7 @@ route_tables:
 """
 
 
+@pytest.mark.rules("R51")
 def test_fast_path_passes_the_gateway_and_its_route_table_by() -> None:
     """R147; NICs list Microsoft's edge either way (R51)."""
     run = dualhome.parse(CIRCUIT).simulate()
@@ -186,6 +192,7 @@ route_tables:
 OUT = {"nva": {"routes": [{"prefix": "0.0.0.0/0", "next_hop_type": "Internet"}]}}
 
 
+@pytest.mark.rules("R67")
 def test_the_default_of_an_nva_comes_back_to_itself_until_its_subnet_says_otherwise() -> None:
     """R67, R177; who doesn't translate hears no answer."""
     run = dualhome.parse(DEFAULT).simulate()
@@ -228,6 +235,7 @@ virtual_machines:
 """
 
 
+@pytest.mark.rules("R23", "R45", "R48")
 def test_ipv6_ranges_have_the_same_rules() -> None:
     """R23, R45, R48: own, peered, the Internet; private ones have no None rows but are unknown to the Internet."""
     run = dualhome.parse(SIX).simulate()
