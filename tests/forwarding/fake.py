@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dualhome.forwarding.effective import EffectiveRoute, effective_routes
+from dualhome.forwarding.security import answers_probes
 from dualhome.forwarding.trace import Path, paths, replies
 from dualhome.forwarding.world import Programmed, RibHop
 from dualhome.model import (
@@ -46,6 +47,9 @@ class FakeWorld:
 
     def alive(self, node: str) -> bool:
         return node not in self.dead
+
+    def healthy(self, balancer: str, machine: str) -> bool:
+        return any(nic.machine == machine and answers_probes(self, nic) for nic in self.network.nics())
 
     def joined(self, a: str, b: str) -> bool:
         return frozenset((a.partition("#")[0], b.partition("#")[0])) not in self.failed and frozenset((a, b)) not in self.failed

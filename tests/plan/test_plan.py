@@ -90,7 +90,7 @@ def test_branch_to_branch_off_keeps_gateways_routes_from_nvas() -> None:
     term = "branch-to-branch is off"
     assert term not in names(on.speakers["rs#0"].config.peers["nva"].policy.export)
     assert term in names(off.speakers["rs#0"].config.peers["nva"].policy.export)
-    assert names(off.speakers["rs#0"].config.peers["er#0"].policy.export).count(term) == 2
+    assert term in names(off.speakers["rs#0"].config.peers["er#0"].policy.export)
 
 
 def test_a_gateway_beside_a_route_server_refuses_branch_routes_of_others() -> None:

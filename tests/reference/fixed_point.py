@@ -253,7 +253,7 @@ class Rib:
         source = None if held.learned_from is None else self.config.peers[held.learned_from].policy
         if "no-advertise" in route.communities:
             return
-        if policy.ebgp and route.communities & {"no-export", "no-export-subconfed"}:
+        if policy.ebgp and policy.honors_no_export and route.communities & {"no-export", "no-export-subconfed"}:
             return
         if source is not None and not source.ebgp and not policy.ebgp:
             if not source.reflector_client and not policy.reflector_client:

@@ -28,6 +28,7 @@ class SessionConfig:
     connect_retry_s: float = 120
     families: tuple[tuple[int, int], ...] = (IPV4_UNICAST,)
     passive: bool = False
+    zero_hold: bool = True  # whether a session without hold timer is agreed to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,8 @@ def judge_open(message: OpenMessage, config: SessionConfig) -> None:
     """Whether the peer is the one that is configured, and has something in common with us.
 
     Raises:
-        PeerError: another ASN (2/2), our own BGP Identifier on iBGP (2/3), a hold time of 1 or 2 s (2/6), no common family (2/7).
+        PeerError: another ASN (2/2), our own BGP Identifier on iBGP (2/3), a hold time of 1 or 2 s, or of 0 where that is refused
+            (2/6), no common family (2/7).
 
     Source: RFC 4271 section 6.2, RFC 6286 section 2.2, RFC 5492 section 3.
     """
@@ -25,7 +26,8 @@ def judge_open(message: OpenMessage, config: SessionConfig) -> None:
         raise PeerError(2, 2, reason=f"the peer says AS{message.asn}, expected AS{config.remote_asn}")
     if message.router_id == config.router_id and config.local_asn == config.remote_asn:
         raise PeerError(2, 3, reason=f"the peer has our own identifier {config.router_id}")
-    negotiated_hold_time(config.hold_time_s, message.hold_time_s)
+    if negotiated_hold_time(config.hold_time_s, message.hold_time_s) == 0 and not config.zero_hold:
+        raise PeerError(2, 6, reason="a hold time of 0 s is not accepted here (R75)")
     if not set(config.families) & set(message.families):
         wanted = b"".join(bytes([1, 4, *afi.to_bytes(2, "big"), 0, safi]) for afi, safi in config.families)
         raise PeerError(2, 7, wanted, reason=f"no common address family: the peer has {message.families}, we have {list(config.families)}")

@@ -62,6 +62,7 @@ class PeerPolicy:
     max_prefixes_count: str = "held"  # azure | held
     max_prefixes_action: str = "teardown"  # teardown | drop | warn
     send_communities: bool = True
+    honors_no_export: bool = True  # NO_EXPORT keeps a route from an external peer (RFC 1997)
     discard_med: bool = False
     checks: Policy = ()
     rules: Policy = ()
@@ -87,6 +88,7 @@ class PeerPolicy:
                 **({"own": self.own} if self.own != "none" else {}),
                 "max_prefixes": self._limit(),
                 "send_communities": self.send_communities,
+                **({} if self.honors_no_export else {"honors_no_export": False}),
                 "discard_med": self.discard_med,
                 "checks": [term.data() for term in self.checks],
                 "import": [term.data() for term in self.rules],

@@ -32,6 +32,10 @@ class ControlPlane:
         """Neither crashed nor silent."""
         return not self._faults.mute(node)
 
+    def healthy(self, balancer: str, machine: str) -> bool:
+        """As the world says."""
+        return self._world.healthy(balancer, machine)
+
     def joined(self, a: str, b: str) -> bool:
         """Not failed, or only for data."""
         return all(how == "forwarding" for how in self._faults.pair("link", a, b))
@@ -133,6 +137,9 @@ class Carriers:
         """Whether routes of BGP, or of a user, decide where these packets go; else the sender's virtual network or a peering of it leads to the peer."""
         network = self._plan.network
         if network.quirks.virtual_network_equal_bgp:  # BGP's routes may win there too (D3)
+            return True
+        nva = network.nvas.get(speaker)
+        if nva is not None and not nva.route_server_route:  # what it hears of route servers leads it astray (R81)
             return True
         mine, theirs = self._plan.speakers[speaker].virtual_network, self._plan.speakers[peer].virtual_network
         if mine is None or theirs is None:

@@ -140,7 +140,8 @@ class Engine:
             for place, count in self._programs.tick(now):
                 self._version += 1
                 self._log("programming", place, f"{count} prefixes changed on NICs")
-            if not self._judge_conditions(effects) and not self._remembers(effects):  # after programming, for a host may be reached by what NICs have only now
+            # Conditions come after programming, for a host may be reached by what NICs have only now.
+            if not self._judge_conditions(effects) and not self._remembers(effects):
                 break
         for pair in self._detection.look(self, now) if self._outside is None else ():
             self._undetected(*pair, effects)

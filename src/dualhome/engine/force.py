@@ -1,4 +1,4 @@
-"""What is in force of the plan: what failures, standby instances, announcements and conditions leave of each speaker's configuration."""
+"""What is in force of the plan: what failures, standby instances, announcements, conditions and memory make of each speaker's configuration."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from dualhome.bgp.config import OriginConfig, PeerConfig, SpeakerConfig
 from dualhome.engine.faults import Faults
+from dualhome.engine.memory import Memory
 from dualhome.engine.standby import Standby
 from dualhome.net import Address, Prefix
 from dualhome.plan import Conditional, Plan
@@ -16,8 +17,8 @@ from dualhome.plan.wiring import router_address
 class InForce:
     """Configurations as speakers get them. Announcements and withdrawals by hand outlive changes of the plan."""
 
-    def __init__(self, plan: Plan, faults: Faults, standby: Standby) -> None:
-        self._plan, self._faults, self._standby = plan, faults, standby
+    def __init__(self, plan: Plan, faults: Faults, standby: Standby, memory: Memory) -> None:
+        self._plan, self._faults, self._standby, self._memory = plan, faults, standby, memory
         self._by_hand: dict[str, dict[Prefix, bool]] = {}
         self._unreached = {_key(each): None for each in plan.conditions}
 
@@ -44,7 +45,7 @@ class InForce:
 
     def config(self, speaker: str) -> SpeakerConfig:
         """As it is in force now; the plan's own object where nothing differs."""
-        config = self._plan.speakers[speaker].config
+        config = self._memory.config(speaker, self._plan.speakers[speaker].config)
         peers = {
             peer: replace(each, enabled=not each.enabled)
             for peer, each in config.peers.items()

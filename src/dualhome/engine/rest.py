@@ -9,7 +9,7 @@ from dualhome.bgp.events import State
 from dualhome.engine.speaks import Speaks
 from dualhome.plan import Carrier
 
-HOPELESS = 3  # refusals in a row, all for the same reason
+HOPELESS = 3  # refusals, or ends of sessions, in a row, all for the same reason: so it goes on (R81, R87)
 
 
 class Machine(Protocol):
@@ -37,7 +37,7 @@ class Machine(Protocol):
         ...
 
     def refusals(self, speaker: str, peer: str) -> int:
-        """How many attempts ended in the same NOTIFICATION, one after the other."""
+        """How many attempts, or sessions, ended in the same way, one after the other."""
         ...
 
 
@@ -55,11 +55,14 @@ def restless(engine: Machine, speaker: str, peer: str) -> str | None:
     session = engine.speakers[speaker].session(peer)
     both = ((speaker, peer), (peer, speaker))
     arrive = all(engine.carries(*pair) for pair in both)
+    hopeless = max(engine.refusals(*pair) for pair in both) >= HOPELESS
     if session.state is State.ESTABLISHED:
+        if not arrive and hopeless:
+            return None
         if not arrive:
             return f"packets of {speaker}/{peer} don't arrive: a hold timer will end it" if session.hold_time_s else None
         return None if engine.wants(peer, speaker) else f"{speaker}/{peer} is Established and {peer} doesn't want it any more"
     opens = any(engine.opens(*pair) for pair in both)
-    if arrive and opens and all(engine.wants(*pair) for pair in both) and max(engine.refusals(*pair) for pair in both) < HOPELESS:
+    if arrive and opens and not hopeless and all(engine.wants(*pair) for pair in both):
         return f"{speaker}/{peer} is {session.state.value} and may come up"
     return None

@@ -90,7 +90,9 @@ def leave_nva(world: World, move: Move, packet: Packet) -> Results:
     if packet.destination in places(world).addresses(nva.name):
         return [Landed(at=nva.name, end=nva.name)]
     if is_lost_behind_itself(world, nva, packet.destination):
-        return [no_route(nva.name, f"{nva.name} looks for {packet.destination} behind itself: it imported a route server's own range (R81)")]
+        return [
+            no_route(nva.name, f"{nva.name} looks for {packet.destination} behind itself: it imported a route server's own range (R81)")
+        ]
     choice = choose(world, nva, packet.destination)
     if choice is not None and choice.local is not None:
         return [Landed(at=nva.name, end=choice.local)]

@@ -1,15 +1,14 @@
-"""What Azure's own speakers accept and tell: route servers, gateways, Microsoft's edge. One function a rule."""
+"""What belongs to a virtual network; what gateways and Microsoft's edge accept and tell. One function a rule."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from dualhome.bgp.config import OriginConfig
 from dualhome.bgp.policy import Policy, Term
-from dualhome.model import AZURE_ASN, PERSONALITIES, Circuit, GatewayKind, Network, RouteServer, Rule, VirtualNetworkGateway, base_name
+from dualhome.model import AZURE_ASN, Circuit, GatewayKind, Network, VirtualNetworkGateway
 from dualhome.net import DEFAULT_V4, Address, Prefix
 from dualhome.plan.regions import community
-from dualhome.plan.rules import policy_of
 from dualhome.plan.wiring import tunnel_ends
 
 BRANCH_TAG = "65517:65517"  # of branch routes that a route server re-advertises (R95)
@@ -56,103 +55,6 @@ def refuse_own_space(network: Network, virtual_network: str, source: str) -> Ter
     if source == "R59" and network.quirks.virtual_network_equal_bgp:  # D3: of its own space it takes everything
         space = space[len(network.virtual_networks[virtual_network].address_space) :]
     return Term(name="own-prefix", match={"prefix_within": [str(p) for p in space]}, then="reject", reason="own-prefix", source=source)
-
-
-# --- route server -----------------------------------------------------------------------------------------------------
-
-
-def route_server_rounds(rs: RouteServer) -> tuple[str, ...]:
-    """Of equal AS paths Azure's compares nothing (R106, R113); others' compare what their maker says before it comes to a tie (`behaves_like`)."""
-    after = ROUTE_SERVER_ROUNDS.index("as-path") + 1
-    return (*ROUTE_SERVER_ROUNDS[:after], *PERSONALITIES[rs.behaves_like].compares, *ROUTE_SERVER_ROUNDS[after:])
-
-
-def route_server_width(rs: RouteServer) -> int:
-    """How many next hops a route of one instance has at most (D20, `behaves_like`)."""
-    return PERSONALITIES[rs.behaves_like].multipath or 64
-
-
-def limits_on_nva(rs: RouteServer) -> dict[str, object]:
-    """How many routes a peer may announce, and how they count (R87); whether its MED means anything (R113)."""
-    personality = PERSONALITIES[rs.behaves_like]
-    return {
-        "discard_med": not personality.compares,
-        "max_prefixes": rs.max_routes_per_peer,
-        "max_prefixes_count": personality.counts,
-    }
-
-
-def checks_on_nva(network: Network, rs: RouteServer) -> Policy:
-    """After the own-ASN check (R99): no prefix of its own space (R59)."""
-    return (refuse_own_space(network, rs.virtual_network, "R59"),)
-
-
-def checks_on_gateway(network: Network, rs: RouteServer, gateway: VirtualNetworkGateway) -> Policy:
-    """No prefix of its own space; from a VPN gateway with an ASN of its own nothing that carries a tag of Azure's (R104)."""
-    own = (refuse_own_space(network, rs.virtual_network, "R59"),)
-    if gateway.kind is GatewayKind.VPN and gateway.asn != AZURE_ASN:
-        return (Term(name="branch-tag", match={"community_high": 65517}, then="reject", reason="branch-tag", source="R104"), *own)
-    return own
-
-
-def _no_exchange(rs: RouteServer) -> Iterator[Term]:
-    """Without branch-to-branch gateways' routes go to nobody (R127)."""
-    if not rs.branch_to_branch:
-        yield Term(name="branch-to-branch is off", match={"from": ["class:er", "class:vpn"]}, then="reject", source="R127")
-
-
-def _no_clients(network: Network, rs: RouteServer) -> Iterator[Term]:
-    """Pools of point-to-site clients go from the VPN gateway to machines and its sites, not to NVAs or ExpressRoute, unless the quirk says so (D8)."""
-    pools = [str(pool) for gateway in network.gateways_of(rs.virtual_network) for pool in gateway.point_to_site]
-    if pools and not network.quirks.point_to_site_transit:
-        yield Term(name="point-to-site", match={"from": ["class:vpn"], "prefix_equals": pools}, then="reject", source="D8")
-
-
-def _tag_branches() -> Policy:
-    """Branch routes, not those of virtual networks, leave with 65517:65517 (R95, D24)."""
-    branches = ["class:nva", "class:er", "class:vpn"]
-    return (Term(name="branch tag", match={"from": branches}, do=({"community_add": [BRANCH_TAG]},), then="continue", source="R95"),)
-
-
-def _route_map(maps: Mapping[str, str], route_maps: Mapping[str, tuple[Rule, ...]], peer: str, source: str) -> Policy:
-    """The route map attached for this peer, if any (R121); one for an instance goes before one for all."""
-    name = maps.get(peer) or maps.get(base_name(peer))
-    return policy_of(route_maps[name], f"route map {name}, {source}") if name else ()
-
-
-def inbound_map(network: Network, rs: RouteServer, peer: str) -> Policy:
-    """Runs after the own-ASN check and before selection (section 4.7, R100)."""
-    return _route_map(rs.inbound_route_maps, network.route_maps, peer, "section 4.7")
-
-
-def export_to_nva(network: Network, rs: RouteServer, nva: str) -> tuple[Policy, ...]:
-    """Table 4.3: its space always, other NVAs' as R92 says, gateways' with branch-to-branch on; nothing where it doesn't advertise."""
-    if not rs.advertises:
-        return ((Term(name="advertises is off", then="reject"),),)
-    terms = [*_no_exchange(rs), *_no_clients(network, rs)]
-    router = network.router(nva)
-    inside = router is not None and router.virtual_network == rs.virtual_network
-    everywhere = [r.name for p in rs.peers if (r := network.router(p.name)) is not None and r.virtual_network != rs.virtual_network]
-    strangers = [*everywhere, *(p.name for p in rs.peers if network.router(p.name) is None)]
-    if rs.reflect_between_nvas == "none" or (rs.reflect_between_nvas == "same-virtual-network" and not inside):
-        terms.append(Term(name="reflect_between_nvas", match={"from": ["class:nva"]}, then="reject", source="R92"))
-    elif rs.reflect_between_nvas == "same-virtual-network" and strangers:
-        terms.append(Term(name="reflect_between_nvas", match={"from": strangers}, then="reject", source="R92"))
-    return tuple(terms), _tag_branches(), _route_map(rs.outbound_route_maps, network.route_maps, nva, "section 4.7")
-
-
-def export_to_gateway(network: Network, rs: RouteServer, gateway: VirtualNetworkGateway, speaker: str) -> tuple[Policy, ...]:
-    """With branch-to-branch on a reflector among NVAs and gateways (R127), the spoke's way to on-premises and back (R166), but never from circuit to
-    circuit (R131).
-    """
-    terms = list(_no_exchange(rs))
-    if not rs.branch_to_branch:
-        terms.append(Term(name="branch-to-branch is off", match={"from": ["class:nva"]}, then="reject", source="R127"))
-    terms.append(Term(name="its own", match={"from": [gateway.name]}, then="reject", source="R94"))
-    if gateway.kind is GatewayKind.EXPRESSROUTE:
-        terms.append(Term(name="circuit to circuit", match={"from": ["class:er"]}, then="reject", source="R131"))
-        terms += _no_clients(network, rs)
-    return tuple(terms), _tag_branches(), _route_map(rs.outbound_route_maps, network.route_maps, speaker, "section 4.7")
 
 
 # --- gateways ---------------------------------------------------------------------------------------------------------

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from dualhome.bgp.config import IPV4_UNICAST, IPV6_UNICAST, OriginConfig, PeerConfig, SessionConfig, SpeakerConfig
-from dualhome.bgp.policy import PeerPolicy, Policy
-from dualhome.model import GatewayKind, Network, base_name
+from dualhome.model import Network, base_name
 from dualhome.net import Address, Prefix
-from dualhome.plan import azure, routers
-from dualhome.plan.types import Carrier, Conditional, Plan, SessionPlan, SpeakerKind, SpeakerPlan
+from dualhome.plan import azure, route_servers, routers
+from dualhome.plan.policies import Side, policy_of_side
+from dualhome.plan.types import Conditional, Plan, SessionPlan, SpeakerKind, SpeakerPlan
 from dualhome.plan.wiring import End, Wire, all_wires, router_address
 
 
@@ -28,7 +28,7 @@ def make_plan(network: Network) -> Plan:
             asn=asn,
             router_id=_router_id(name, address, network),
             rounds=_rounds(network, name, kind),
-            multipath=azure.route_server_width(network.route_servers[base_name(name)]) if kind is SpeakerKind.ROUTE_SERVER else 64,
+            multipath=route_servers.width(network, network.route_servers[base_name(name)]) if kind is SpeakerKind.ROUTE_SERVER else 64,
             preference=_preference(network, name, kind),
             peers=peers,
             origins=_first_of_each(_origins(network, name, kind)),
@@ -71,13 +71,12 @@ def _router_id(name: str, address: Address, network: Network) -> str:
 
 def _rounds(network: Network, name: str, kind: SpeakerKind) -> tuple[str, ...]:
     if kind is SpeakerKind.ROUTE_SERVER:
-        rounds = azure.route_server_rounds(network.route_servers[base_name(name)])
-        return tuple("weight" if each == "self" else each for each in rounds) if network.quirks.virtual_network_equal_bgp else rounds
+        return route_servers.rounds(network, network.route_servers[base_name(name)])
     return azure.GATEWAY_ROUNDS if kind is SpeakerKind.GATEWAY else azure.ROUTER_ROUNDS
 
 
 def _preference(network: Network, name: str, kind: SpeakerKind) -> str:
-    return network.route_servers[base_name(name)].routing_preference.value if kind is SpeakerKind.ROUTE_SERVER else "ExpressRoute"
+    return route_servers.preference(network, network.route_servers[base_name(name)]) if kind is SpeakerKind.ROUTE_SERVER else "ExpressRoute"
 
 
 def _origins(network: Network, name: str, kind: SpeakerKind) -> Iterator[OriginConfig]:
@@ -103,6 +102,7 @@ def _peer(network: Network, kind: SpeakerKind, near: End, far: End, wire: Wire) 
     """One end's session and policy."""
     local_asn, remote_asn = _asn(network, near.speaker, wire), _asn(network, far.speaker, wire)
     families = (IPV4_UNICAST,) if near.address.version == far.address.version == 4 else (IPV6_UNICAST,)
+    asks = kind is SpeakerKind.ROUTE_SERVER and wire.what == "route-server"
     session = SessionConfig(
         peer=far.speaker,
         local_asn=local_asn,
@@ -113,12 +113,12 @@ def _peer(network: Network, kind: SpeakerKind, near: End, far: End, wire: Wire) 
         hold_time_s=round(near.timers.hold_s),
         keepalive_s=near.timers.keepalive_s,
         families=families,
+        zero_hold=not asks or route_servers.agrees_without_hold_timer(network),
     )
-    policy = _policy(network, kind, near, far, wire, local_asn, remote_asn)
-    asks = kind is SpeakerKind.ROUTE_SERVER and wire.what != "exchange"
+    side = Side(network=network, near=near, far=far, wire=wire, local_asn=local_asn, remote_asn=remote_asn)
     asks_for = tuple(_beside(network, base_name(near.speaker))) if asks else ()
     resets = network.quirks.on_new_peering == "reset"
-    return PeerConfig(session=session, policy=policy, enabled=wire.enabled, asks_for=asks_for, resets=asks and resets)
+    return PeerConfig(session=session, policy=policy_of_side(side, kind), enabled=wire.enabled, asks_for=asks_for, resets=asks and resets)
 
 
 def _beside(network: Network, route_server: str) -> Iterator[str]:
@@ -144,87 +144,3 @@ def _asn(network: Network, speaker: str, wire: Wire) -> int:
     asn = wire.far_asn if router is None else router.asn
     assert asn is not None, f"{speaker} has a session and no ASN"
     return asn
-
-
-OTHERS_FIRST = 32769  # a weight over that of a speaker's own routes
-CLASS_OF_WIRE = {"circuit": "class:edge", "vpn": "class:site", "sibling": "sibling", "exchange": "class:rs"}
-
-
-def _policy(network: Network, kind: SpeakerKind, near: End, far: End, wire: Wire, local_asn: int, remote_asn: int) -> PeerPolicy:
-    """By what the speaker is and how the session came about."""
-    owner, peer_owner = base_name(near.speaker), base_name(far.speaker)
-    checks: Policy = ()
-    rules: Policy = ()
-    export: tuple[Policy, ...] = ()
-    tags: tuple[str, ...] = ()
-    extra: dict[str, object] = {}
-    match kind:
-        case SpeakerKind.ROUTE_SERVER if wire.what == "exchange":
-            rs, gateway = network.route_servers[owner], network.gateways[peer_owner]
-            word = "er" if gateway.kind is GatewayKind.EXPRESSROUTE else "vpn"
-            tags, checks = (f"class:{word}",), azure.checks_on_gateway(network, rs, gateway)
-            rules = azure.inbound_map(network, rs, far.speaker)
-            export = azure.export_to_gateway(network, rs, gateway, far.speaker)
-            extra = {"route_class": word, "reflector_client": local_asn == remote_asn}
-            extra |= {"next_hop": "unchanged" if local_asn == remote_asn else "self"}  # R91
-        case SpeakerKind.ROUTE_SERVER:
-            rs = network.route_servers[owner]
-            tags, checks = ("class:nva",), azure.checks_on_nva(network, rs)
-            rules, export = azure.inbound_map(network, rs, far.speaker), azure.export_to_nva(network, rs, far.speaker)
-            extra = {"route_class": "nva"} | azure.limits_on_nva(rs)
-        case SpeakerKind.GATEWAY:
-            gateway = network.gateways[owner]
-            tags = (CLASS_OF_WIRE[wire.what],)
-            if wire.what == "circuit":
-                checks, export = azure.checks_on_edge(network, gateway), azure.export_to_edge(network, gateway)
-                extra = {"weight": 32769 + wire.weight}  # R137, R146
-            elif wire.what == "vpn":
-                checks, export = azure.checks_on_site(network, gateway), azure.export_to_site(network, gateway, peer_owner)
-                extra = {"weight": 32768 + wire.weight, "max_prefixes": azure.VPN_PREFIX_LIMIT}
-            elif wire.what == "sibling":
-                export = azure.export_to_sibling()
-            else:
-                export = azure.export_from_gateway_to_route_server(gateway)
-                extra = {"reflector_client": local_asn == remote_asn}
-        case SpeakerKind.EDGE:
-            circuit = network.circuits[owner]
-            if wire.what == "circuit":
-                tags, export = ("class:gateway",), azure.export_from_edge_to_gateway(circuit)
-                extra = azure.edge_limit(network, far.address)
-            elif wire.what == "edge":
-                tags, rules, export = ("class:router",), azure.edge_rules(), azure.export_from_edge_to_router()
-                extra = {"allowas_in": 2, "max_prefixes": circuit.max_prefixes}  # R141, R143
-            else:
-                tags, export = ("class:global-reach",), azure.export_over_global_reach(circuit)
-                extra = {"allowas_in": 3}
-        case SpeakerKind.NVA | SpeakerKind.ROUTER:
-            router = network.router(owner)
-            assert router is not None, f"{owner} speaks and is no router"
-            is_rs = peer_owner in network.route_servers
-            tags = (
-                ("class:rs",)
-                if is_rs
-                else ("class:edge",)
-                if wire.what == "edge"
-                else ("class:site",)
-                if wire.what == "vpn"
-                else ("class:router",)
-            )
-            rules = routers.import_rules(router, far.speaker)
-            export = routers.export(network, router, far.speaker, remote_asn, route_server=is_rs)
-            extra = {"weight": 0, "usable": router.multihop or wire.carrier is not Carrier.NETWORK or local_asn == remote_asn}  # R74, L-003
-    if kind is SpeakerKind.ROUTE_SERVER and network.quirks.virtual_network_equal_bgp:
-        extra["weight"] = OTHERS_FIRST  # D3: what it hears of its own ranges goes before its own word
-    ebgp = local_asn != remote_asn or wire.what == "global-reach"
-    return PeerPolicy(
-        name=f"{near.speaker}/{far.speaker}",
-        asn=remote_asn,
-        ebgp=ebgp,
-        local_address=str(near.address),
-        peer_address=str(far.address),
-        tags=(*dict.fromkeys((peer_owner, far.speaker)), *tags),
-        checks=checks,
-        rules=rules,
-        export=export,
-        **extra,  # type: ignore[arg-type]  # keys are PeerPolicy's own, set above
-    )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
-from dualhome.model import Bfd, GatewayKind, Network, Router, Timers, VirtualNetworkGateway, VpnConnection
+from dualhome.model import AZURE_ASN, Bfd, GatewayKind, Network, Router, Timers, VirtualNetworkGateway, VpnConnection
 from dualhome.net import Address, Prefix
 from dualhome.plan.types import Carrier
 
@@ -83,9 +83,16 @@ def _route_exchange(network: Network) -> Iterator[Wire]:
     there are no gateways, branch-to-branch has nothing to do (R174).
     """
     for rs in network.route_servers.values():
-        for gateway, i, j in product(network.gateways_of(rs.virtual_network), (0, 1), (0, 1)):
+        partners = [gateway for gateway in network.gateways_of(rs.virtual_network) if _exchanges(network, gateway)]
+        for gateway, i, j in product(partners, (0, 1), (0, 1)):
             mine = End(speaker=f"{rs.name}#{i}", address=rs.addresses[i], timers=GATEWAY_TIMERS)
             yield Wire(a=mine, b=_gateway_end(gateway, j), what="exchange", carrier=Carrier.PLATFORM, enabled=active(gateway, j))
+
+
+def _exchanges(network: Network, gateway: VirtualNetworkGateway) -> bool:
+    """Whether a route server exchanges routes with it: with a VPN gateway of another ASN sources disagree (R151, D7)."""
+    foreign = gateway.kind is GatewayKind.VPN and gateway.asn != AZURE_ASN
+    return not foreign or network.quirks.custom_asn_vpn_gateway == "accepted"
 
 
 def _siblings(network: Network) -> Iterator[Wire]:

@@ -117,6 +117,8 @@ pub struct PeerConfig {
     pub max_prefixes: Option<MaxPrefixes>,
     /// Whether communities are told to it.
     pub send_communities: bool,
+    /// Whether NO_EXPORT and NO_EXPORT_SUBCONFED keep a route from it, where it is external (RFC 1997).
+    pub honors_no_export: bool,
     /// Whether MEDs that it sends are dropped.
     pub discard_med: bool,
     /// What is let in.
@@ -157,6 +159,8 @@ struct RawConfig {
     max_prefixes: Option<MaxPrefixes>,
     #[serde(default = "yes")]
     send_communities: bool,
+    #[serde(default = "yes")]
+    honors_no_export: bool,
     #[serde(default)]
     discard_med: bool,
     #[serde(default)]
@@ -287,6 +291,7 @@ pub fn parse_config(text: &str, tags: &mut Tags) -> Result<PeerConfig, String> {
         own: raw.own,
         max_prefixes: raw.max_prefixes,
         send_communities: raw.send_communities,
+        honors_no_export: raw.honors_no_export,
         discard_med: raw.discard_med,
         checks,
         import,

@@ -53,6 +53,8 @@ pub struct Audience {
     pub own: OwnBest,
     /// Whether communities are told.
     pub send_communities: bool,
+    /// Whether NO_EXPORT keeps a route from it, where it is external.
+    pub honors_no_export: bool,
     /// Of the session.
     pub session: SessionOptions,
 }
@@ -69,6 +71,7 @@ impl Audience {
             transparent: config.transparent,
             own: config.own,
             send_communities: config.send_communities,
+            honors_no_export: config.honors_no_export,
             session,
         }
     }
@@ -143,7 +146,7 @@ fn well_known(route: &Working, to: &Audience, trace: &mut Trace<'_>) -> Result<(
         return Err(no("no-advertise", ""));
     }
     passed(trace, "no-advertise", None, route, route);
-    if to.ebgp && (carries(NO_EXPORT) || carries(NO_EXPORT_SUBCONFED)) {
+    if to.ebgp && to.honors_no_export && (carries(NO_EXPORT) || carries(NO_EXPORT_SUBCONFED)) {
         refused(trace, "no-export", None, route, "no-export");
         return Err(no("no-export", ""));
     }
