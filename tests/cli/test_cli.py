@@ -46,7 +46,8 @@ def test_routes_golden(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_routes_as_az_prints_them(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = ask(capsys, "routes", "spoke-vm", "-f", INTERNET, "--azure")
-    assert json.loads(out)["value"][0]["nextHopIpAddress"] == ["10.1.2.4", "10.2.2.4"]
+    default = [row for row in json.loads(out)["value"] if row["addressPrefix"] == ["0.0.0.0/0"]]
+    assert [row["nextHopIpAddress"] for row in default] == [["10.1.2.4"], ["10.2.2.4"]]
 
 
 @pytest.mark.parametrize(

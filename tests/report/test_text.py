@@ -14,7 +14,7 @@ from rich.console import Console
 
 from dualhome.explain import Remedy, Step, Story
 from dualhome.net import Address, Prefix
-from dualhome.report import changes, data, story, tables
+from dualhome.report import azure, changes, data, story, tables
 from dualhome.report.json import checks, dumps, findings
 from dualhome.report.junit import junit
 
@@ -72,9 +72,11 @@ def test_the_shape_of_routes_and_azures() -> None:
         "next_hop_type": "VirtualNetworkGateway",
         "next_hops": ["10.1.2.4", "10.2.2.4"],
     }
-    azure = data.azure_route(effective())
-    assert azure["addressPrefix"] == ["0.0.0.0/0"]
-    assert azure["nextHopIpAddress"] == ["10.1.2.4", "10.2.2.4"]
+    found: Any = azure.effective_routes([effective()])
+    assert [(row["addressPrefix"], row["nextHopIpAddress"]) for row in found["value"]] == [
+        (["0.0.0.0/0"], ["10.1.2.4"]),
+        (["0.0.0.0/0"], ["10.2.2.4"]),
+    ]
 
 
 @given(st.dictionaries(st.text(), st.lists(st.one_of(st.integers(), st.text(), st.none(), st.booleans()))))

@@ -13,8 +13,10 @@ from dualhome.units import Instant, after, seconds
 
 @dataclass(slots=True)
 class Counters:
-    """What a session did since it was made. UPDATEs are counted in octets, the rest in messages."""
+    """What a session did since it was made. UPDATEs are counted in octets as well, of the others each kind in messages."""
 
+    messages_in: int = 0
+    messages_out: int = 0
     established: int = 0
     dropped: int = 0
     keepalives_in: int = 0

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from dualhome.cli.common import FailOption, FileOption, JsonOption, NetworkOption, node_argument, open_run, show, show_json
+import typer
+
+from dualhome.cli.common import AzureOption, FailOption, FileOption, JsonOption, NetworkOption, node_argument, open_run, show, show_json
 
 
 def bgp(
@@ -12,10 +14,17 @@ def bgp(
     file: FileOption = None,
     fail: FailOption = None,
     network: NetworkOption = None,
+    azure: AzureOption = False,
+    peers: Annotated[bool, typer.Option("--peers", help="With --azure: the state of its sessions in place of routes.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Sessions and BGP table of a speaker, with what lost and in which round."""
     run = open_run(file, fail, network)
+    if azure or peers:
+        from dualhome.app import azure as shapes
+
+        show_json(shapes.peers(run, node) if peers else shapes.speaker(run, node))
+        return
     rows, views = run.table(node), run.sessions(node)
     from dualhome.report import data, tables
 

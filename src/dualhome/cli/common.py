@@ -85,6 +85,7 @@ FailOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AzureOption = Annotated[bool, typer.Option("--azure", help="JSON as az prints it, of what Azure's own objects know.")]
 SessionArgument = Annotated[
     str, typer.Argument(metavar="RS/PEER", help="Whose side, and toward whom: spoke-rs/hub1-nva.", autocompletion=complete_sessions)
 ]

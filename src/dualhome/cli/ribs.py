@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from dualhome.cli.common import (
+    AzureOption,
     FailOption,
     FileOption,
     JsonOption,
@@ -20,10 +21,21 @@ from dualhome.cli.common import (
 
 
 def learned(
-    session: SessionArgument, file: FileOption = None, fail: FailOption = None, network: NetworkOption = None, json: JsonOption = False
+    session: SessionArgument,
+    file: FileOption = None,
+    fail: FailOption = None,
+    network: NetworkOption = None,
+    azure: AzureOption = False,
+    json: JsonOption = False,
 ) -> None:
     """What a speaker holds from a peer: accepted, before its own rules."""
-    rows = open_run(file, fail, network).learned(session)
+    run = open_run(file, fail, network)
+    if azure:
+        from dualhome.app import azure as shapes
+
+        show_json(shapes.learned(run, session))
+        return
+    rows = run.learned(session)
     from dualhome.report import data, tables
 
     if json:
@@ -33,10 +45,21 @@ def learned(
 
 
 def advertised(
-    session: SessionArgument, file: FileOption = None, fail: FailOption = None, network: NetworkOption = None, json: JsonOption = False
+    session: SessionArgument,
+    file: FileOption = None,
+    fail: FailOption = None,
+    network: NetworkOption = None,
+    azure: AzureOption = False,
+    json: JsonOption = False,
 ) -> None:
     """What a speaker tells a peer."""
-    rows = open_run(file, fail, network).advertised(session)
+    run = open_run(file, fail, network)
+    if azure:
+        from dualhome.app import azure as shapes
+
+        show_json(shapes.advertised(run, session))
+        return
+    rows = run.advertised(session)
     from dualhome.report import data, tables
 
     if json:

@@ -18,12 +18,16 @@ def routes(
     json: JsonOption = False,
 ) -> None:
     """Effective routes of a NIC."""
-    rows = open_run(file, fail, network).effective_routes(nic)
+    run = open_run(file, fail, network)
+    if azure:
+        from dualhome.app import azure as shapes
+
+        show_json(shapes.effective_routes(run, nic))
+        return
+    rows = run.effective_routes(nic)
     from dualhome.report import data, tables
 
-    if azure:
-        show_json({"value": [data.azure_route(row) for row in rows]})
-    elif json:
+    if json:
         show_json([data.effective_route(row) for row in rows])
     else:
         show(tables.effective_routes(rows))

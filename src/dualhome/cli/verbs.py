@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dualhome.cli import act, bgp, check, demo, plan, ribs, route_server, routes, schema, simulate, status, test, trace, up, why
+from dualhome.cli import act, bgp, check, demo, metrics, plan, ribs, route_server, routes, schema, simulate, status, test, trace, up, why
 
 program = typer.Typer(
     help="The dual-homed network of Azure Route Server, simulated and live: sessions, effective routes, paths, failures, and why.",
@@ -44,6 +44,7 @@ VERBS: tuple[tuple[str, dict[str, Callable[..., None]]], ...] = (
             "advertised": ribs.advertised,
             "rejected": ribs.rejected,
             "bgp": bgp.bgp,
+            "metrics": metrics.metrics,
             "trace": trace.trace,
             "why": why.why,
         },

@@ -24,6 +24,11 @@ class SessionView:
     hold_time_s: float
     routes_learned: int
     carrier: str
+    local_address: str = ""
+    peer_address: str = ""
+    peer_asn: int = 0
+    messages_sent: int = 0
+    messages_received: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +66,11 @@ def session_view(name: str, speaker: Speaks, peer: str, *, since: Instant, carri
         hold_time_s=(session.hold_time_s or 0) if up else 0,
         routes_learned=len(speaker.learned(peer)) if up else 0,
         carrier=carrier,
+        local_address=str(session.config.local_address),
+        peer_address=str(session.config.remote_address),
+        peer_asn=session.config.remote_asn,
+        messages_sent=session.counters.messages_out,
+        messages_received=session.counters.messages_in,
     )
 
 

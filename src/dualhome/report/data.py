@@ -30,20 +30,6 @@ def effective_route(row: EffectiveRoute) -> Data:
     }
 
 
-def azure_route(row: EffectiveRoute) -> Data:
-    """As `az network nic show-effective-route-table` prints it (R192)."""
-    return {
-        "addressPrefix": [str(row.prefix)],
-        "disableBgpRoutePropagation": False,
-        "hasBgpOverride": False,
-        "name": None,
-        "nextHopIpAddress": [str(a) for a in row.next_hops],
-        "nextHopType": row.next_hop_type,
-        "source": row.source,
-        "state": row.state,
-    }
-
-
 def route(row: RouteView) -> Data:
     """A route of a RIB; `learned_from` is the peer's full name, or `self`."""
     return {

@@ -170,6 +170,7 @@ def _route_server(name: str, x: Data, addresses: tuple[Address, Address], behave
         persist_routes_minutes=int(x.get("persist_routes_minutes", 0)),
         reflect_between_nvas=x.get("reflect_between_nvas", default.reflect_between_nvas),
         programming=Programming(**x.get("programming", {})),
+        routing_infrastructure_units=int(x.get("routing_infrastructure_units", 2)),
         inbound_route_maps=maps.get("inbound", {}),
         outbound_route_maps=maps.get("outbound", {}),
     )
