@@ -8,7 +8,7 @@ BIN := .venv/bin
 RUST_SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml 2>/dev/null) Cargo.toml Cargo.lock
 say = @printf '\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help setup demo test check unit rust peers bench examples goldens clean
+.PHONY: help setup demo test check unit rust peers bench docs examples goldens clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,15 @@ setup: .cache/built ## virtual environment, dependencies, the Rust core; the com
 	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust, https://rustup.rs"; exit 1; }
 	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/maturin develop --release --quiet 2>&1 | tail -n 1
 	@touch $@
+
+.cache/docs: .cache/venv requirements-docs.txt
+	$(call say,What builds the guide)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	@touch $@
+
+docs: setup .cache/docs ## the guide as a site, every link checked
+	@$(BIN)/mkdocs build --quiet --strict
+	@echo "$(CURDIR)/.cache/site/index.html"
 
 demo: setup ## the article's ExpressRoute network, live where this is root: it comes up, then what its failures do
 	@$(MAKE) --no-print-directory peers PEERS="iproute2 nftables iputils-ping util-linux"
@@ -51,7 +60,7 @@ rust: setup ## format, clippy and tests of the Rust crates
 	@cargo clippy --quiet --workspace --all-targets -- -D warnings
 	@cargo test --quiet -p dualhome-core -p dualhome-linux
 
-unit: setup ## the Python tests, on all cores; what is skipped says why
+unit: setup .cache/docs ## the Python tests, on all cores; what is skipped says why
 	$(call say,Python tests)
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal
 

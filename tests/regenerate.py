@@ -6,16 +6,23 @@ import os
 import subprocess
 import sys
 
-from tests.consoles import ROOT, documents, rewritten, run
+from dualhome.live import machine
+from tests import commands_page
+from tests.consoles import ROOT, documents, rewritten, rewritten_live, run
+from tests.files import EXAMPLES, GUIDE
 
 
 def main() -> int:
     """Pictures, documents, golden files of tests."""
-    for topology in sorted((ROOT / "examples").glob("*/topology.yaml")):
+    for topology in EXAMPLES:
         (topology.parent / "picture.svg").write_text(run("dualhome plan topology.yaml --diagram svg", topology.parent) + "\n", "utf-8")
+    for topology in GUIDE:
+        topology.with_suffix(".svg").write_text(run(f"dualhome plan {topology.name} --diagram svg", topology.parent) + "\n", "utf-8")
+    commands_page.PAGE.write_text(commands_page.page(), "utf-8")
     for document in documents():
-        if document.exists():
-            document.write_text(rewritten(document), "utf-8")
+        document.write_text(rewritten(document), "utf-8")
+        if not machine.missing():
+            document.write_text(rewritten_live(document), "utf-8")
     environment = {**os.environ, "REGENERATE": "1"}
     return subprocess.run([sys.executable, "-m", "pytest", "-q", "-k", "golden"], cwd=ROOT, env=environment, check=False).returncode
 

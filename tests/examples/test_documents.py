@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.consoles import ROOT, Command, commands, documents, run
-from tests.files import EXAMPLES
+from tests import commands_page
+from tests.consoles import ROOT, Command, commands, documents, folder, run
+from tests.files import EXAMPLES, GUIDE
 
 SHOWN = [command for document in documents() for command in commands(document)]
 
 
 @pytest.mark.parametrize("shown", SHOWN, ids=lambda c: f"{c.document.relative_to(ROOT)}:{c.line}")
 def test_a_document_shows_what_its_commands_print(shown: Command) -> None:
-    found = run(shown.command, shown.document.parent)
+    found = run(shown.command, folder(shown.document))
     assert found == shown.output, f"{shown.document}:{shown.line}: the output is another now; read it, then run: make goldens"
 
 
@@ -25,7 +28,32 @@ def test_each_example_has_its_parts(topology: Path) -> None:
     assert any(commands(topology.parent / "README.md"))
 
 
-@pytest.mark.parametrize("topology", EXAMPLES, ids=lambda p: p.parent.name)
-def test_each_picture_is_of_its_topology(topology: Path) -> None:
-    drawn = run("dualhome plan topology.yaml --diagram svg", topology.parent)
-    assert drawn == (topology.parent / "picture.svg").read_text("utf-8").rstrip(), "run: make goldens"
+PICTURES = {topology.parent / "picture.svg": topology for topology in EXAMPLES} | {
+    topology.with_suffix(".svg"): topology for topology in GUIDE
+}
+
+
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_each_picture_is_of_its_topology(picture: Path) -> None:
+    drawn = run(f"dualhome plan {PICTURES[picture].name} --diagram svg", picture.parent)
+    assert drawn == picture.read_text("utf-8").rstrip(), "run: make goldens"
+
+
+@pytest.mark.parametrize("topology", GUIDE, ids=lambda p: p.stem)
+def test_a_topology_of_the_guide_is_shown_and_holds(topology: Path) -> None:
+    """A page includes the file itself, so it can't show another; and the file's own scenario passes."""
+    pages = [page.read_text("utf-8") for page in topology.parent.glob("*.md")]
+    assert any(f'--8<-- "docs/guide/{topology.name}"' in page for page in pages)
+    assert run(f"dualhome test -q {topology.name}", topology.parent).endswith(" passed, 0 failed")
+
+
+def test_the_page_of_commands_is_what_the_command_line_says() -> None:
+    assert commands_page.page() == commands_page.PAGE.read_text("utf-8"), "run: make goldens"
+
+
+def test_the_site_builds_and_no_link_is_broken(tmp_path: Path) -> None:
+    pytest.importorskip("mkdocs", reason="mkdocs is missing: make docs installs it")
+    words = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(tmp_path / "site")]
+    built = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert built.returncode == 0, built.stdout + built.stderr
+    assert (tmp_path / "site" / "guide" / "expressroute.html").exists()

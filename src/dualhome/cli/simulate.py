@@ -34,6 +34,7 @@ def simulate(
     ] = How.crash,
     each: Annotated[bool, typer.Option("--each", help="Mend each failure before the next.")] = False,
     every: Annotated[bool, typer.Option("--every", help="Fail each NVA, instance, gateway, circuit and router, one at a time.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the table at the end, one line a failure.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Start the network cold, let it settle, then fail what is named, one on top of the other: what changes, and how long the outage is.
@@ -57,14 +58,18 @@ def simulate(
     from dualhome.report import changes
 
     out = console()
-    show_opening(run, settled_s, pairs)
-    told = []
+    if not quiet:
+        show_opening(run, settled_s, pairs)
+    failed = []
     for episode in failures(run, pairs, first, targets, how.value, restore=each or every):
-        told.append(episode)
-        out.print()
-        out.print(changes.shown(episode))
-    failed = [episode for episode in told if not episode.restored]
-    if len(failed) > 1:
+        if not episode.restored:
+            failed.append(episode)
+        if not quiet:
+            out.print()
+            out.print(changes.shown(episode))
+    if quiet:
+        out.print(changes.summary(failed))
+    elif len(failed) > 1:
         out.print()
         out.print(changes.summary(failed))
 

@@ -128,11 +128,12 @@ def shown(episode: Episode) -> RenderableType:
 
 
 def summary(episodes: Sequence[Episode]) -> Table:
-    """One line a failure: when all was at rest again, the longest outage, who is cut off."""
+    """One line a failure: when all was at rest again, the longest outage of those who recovered, and who is cut off until it is mended."""
     table = tables.light("failure", "at rest after", "longest outage", "cut off", fold=("cut off",))
     for episode in episodes:
-        worst = max((gap_s for *_, gap_s in episode.outages), default=0.0)
-        cut = [f"{a} ⇒ {b}" for (a, b), ways in episode.after.paths.items() if any("✗" in way for way in ways)]
+        lost = [pair for pair, ways in episode.after.paths.items() if any("✗" in way for way in ways)]
+        worst = max((gap_s for a, b, gap_s in episode.outages if (a, b) not in lost), default=0.0)
+        cut = [f"{a} ⇒ {b}" for a, b in lost]
         table.add_row(
             episode.target + ("" if episode.how == "crash" else f" ({episode.how})"),
             tables.duration(episode.settled_after_s),
