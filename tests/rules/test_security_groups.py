@@ -8,6 +8,7 @@ import pytest
 
 import dualhome
 from dualhome.app import Run
+from dualhome.errors import RequestError
 from dualhome.forwarding.packets import Flow
 from dualhome.forwarding.security import tag_space
 from dualhome.forwarding.trace import paths, replies
@@ -294,3 +295,14 @@ def test_probes_of_a_load_balancer_are_judged_too() -> None:
     assert ways(denied, "vm2", "lb") == {"dropped at lb: down"}
     probed = two([], balancer, at_nva=["100 Inbound Allow Udp", "150 Inbound Allow * from AzureLoadBalancer", "200 Inbound Deny *"])
     assert ways(probed, "vm2", "lb") == {"nva"}
+
+
+def test_paths_are_asked_of_any_flow() -> None:
+    run = two(["100 Inbound Deny Tcp ports 8080", "110 Inbound Deny Udp ports 40007"])
+    asked = {
+        flow: [path.outcome for path, _ in run.trace("vm", "guarded", flow)] for flow in (None, "Tcp/8080", "tcp/443", "udp/53", "Icmp")
+    }
+    assert asked == {None: ["dropped"], "Tcp/8080": ["dropped"], "tcp/443": ["delivered"], "udp/53": ["delivered"], "Icmp": ["delivered"]}
+    for wrong in ("Tcp/0", "Tcp/70000", "Icmp/8", "Sctp/5", "443"):
+        with pytest.raises(RequestError, match="is no flow: Tcp/443, Udp/53 or Icmp"):
+            run.paths("vm", "guarded", wrong)

@@ -306,13 +306,13 @@ class LiveRun:
         """Loc-RIB of a speaker."""
         return self._ask("table", speaker)  # type: ignore[no-any-return]
 
-    def paths(self, source: str, destination: str) -> tuple[Path, ...]:
+    def paths(self, source: str, destination: str, flow: str | None = None) -> tuple[Path, ...]:
         """Every way of a packet."""
-        return self._ask("paths", source, destination)  # type: ignore[no-any-return]
+        return self._ask("paths", source, destination, flow)  # type: ignore[no-any-return]
 
-    def trace(self, source: str, destination: str) -> tuple[Way, ...]:
+    def trace(self, source: str, destination: str, flow: str | None = None) -> tuple[Way, ...]:
         """Every way of a packet, each with every way back."""
-        return self._ask("trace", source, destination)  # type: ignore[no-any-return]
+        return self._ask("trace", source, destination, flow)  # type: ignore[no-any-return]
 
     verdict = trace
 

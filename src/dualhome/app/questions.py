@@ -12,6 +12,7 @@ from dualhome.engine.views import RouteView, SessionView
 from dualhome.errors import RequestError
 from dualhome.explain import Story, session_story, story
 from dualhome.forwarding.effective import EffectiveRoute, effective_routes
+from dualhome.forwarding.packets import PROBE, Flow
 from dualhome.forwarding.trace import Path, paths, verdict
 from dualhome.model import Network
 from dualhome.net import Prefix
@@ -81,13 +82,14 @@ class Questions:
             raise RequestError(f"no BGP speaker {speaker!r}{hint(speaker, self.engine.speakers)}")
         return tuple(route for name in names for route in self.engine.table(name))
 
-    def paths(self, source: str, destination: str) -> tuple[Path, ...]:
-        """Every way of a packet, one for each branch of ECMP."""
-        return tuple(paths(self.engine, source, destination))
+    def paths(self, source: str, destination: str, flow: str | None = None) -> tuple[Path, ...]:
+        """Every way of a packet, one for each branch of ECMP. `flow` (`Tcp/443`, `Icmp`): what security groups judge, by default a probe of UDP."""
+        return tuple(paths(self.engine, source, destination, Flow.parse(flow) if flow else PROBE))
 
-    def trace(self, source: str, destination: str) -> tuple[Way, ...]:
-        """Every way of a packet, each with every way back of its answer."""
-        return tuple((path, tuple(back)) for path, back in verdict(self.engine, source, destination))
+    def trace(self, source: str, destination: str, flow: str | None = None) -> tuple[Way, ...]:
+        """Every way of a packet, each with every way back of its answer; `flow` as for `paths`."""
+        ways = verdict(self.engine, source, destination, Flow.parse(flow) if flow else PROBE)
+        return tuple((path, tuple(back)) for path, back in ways)
 
     verdict = trace
 

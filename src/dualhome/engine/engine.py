@@ -61,7 +61,6 @@ class Engine:
         self._programs = Programs(plan.network, self.speakers, self._loc_ribs, self._works)
         self._carriers = Carriers(self, self._faults, plan)
         self._detection = Detection(plan)
-        self._balancers = Balancers(plan.network, self._answers)
         self._dead: dict[str, None] = {}  # speakers that crashed
         self._ended: dict[str, None] = {}  # speakers whose process ended by itself
         self._touched: dict[str, None] = {}  # to be flushed
@@ -73,6 +72,7 @@ class Engine:
         self._forgotten = False  # a session ended of which something was remembered
         self._restless = ("", "")
         self._judged = -1
+        self._balancers = Balancers(plan.network, self._answers)  # it asks the rest at once
 
     # --- what happens -------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from dualhome.errors import RequestError
 from dualhome.model import Network, Nic, base_name
 from dualhome.net import Address, Prefix
 
@@ -38,6 +39,19 @@ class Flow:
 
     protocol: str
     port: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> Flow:
+        """Of `Tcp/443`, `udp/53` or `icmp`; RequestError where it is none."""
+        name, _, port = text.partition("/")
+        protocol = name.capitalize()
+        if (
+            protocol not in ("Tcp", "Udp", "Icmp")
+            or (port and not (port.isdigit() and 0 < int(port) < 65536))
+            or (port and protocol == "Icmp")
+        ):
+            raise RequestError(f"{text!r} is no flow: Tcp/443, Udp/53 or Icmp")
+        return cls(protocol=protocol, port=int(port or 0))
 
     def __str__(self) -> str:
         """`Tcp/179`."""

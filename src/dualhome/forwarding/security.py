@@ -60,12 +60,14 @@ def tag_space(world: World, nic: str) -> TagSpace:
 
 
 def _tag(world: World, nic: str) -> tuple[TagSpace, Space, Space]:
-    """Made once for each table of routes."""
-    routes, place = routes_of(world, nic), _place(world.network, nic)
-    known = world.memo.get(("tag", place, nic))
+    """Made once for each subnet and table of routes."""
+    found_nic = world.network.nic(nic)
+    assert found_nic is not None, f"{nic} is no machine's NIC"
+    routes, key = routes_of(world, nic), ("tag", found_nic.subnet)
+    known = world.memo.get(key)
     if known is None or known[0] is not routes:
-        space = _tag_space(world.network, place, routes)
-        known = world.memo["tag", place, nic] = routes, (space, Space(space.inside), Space(space.without))
+        space = _tag_space(world.network, found_nic.virtual_network, routes)
+        known = world.memo[key] = routes, (space, Space(space.inside), Space(space.without))
     found: tuple[TagSpace, Space, Space] = known[1]
     return found
 
@@ -77,12 +79,6 @@ def _tag_space(network: Network, place: str, routes: Routes) -> TagSpace:
     routed = [row.prefix for row in routes.rows if row.source != "Default" and row.state == "Active"]
     own = network.virtual_networks[place].address_space
     return TagSpace(frozenset((PLATFORM, *own, *allowed, *routed)), frozenset(without))
-
-
-def _place(network: Network, nic: str) -> str:
-    found = network.nic(nic)
-    assert found is not None, f"{nic} is no machine's NIC"
-    return found.virtual_network
 
 
 # --- rules --------------------------------------------------------------------------------------------------------------

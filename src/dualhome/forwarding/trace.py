@@ -231,10 +231,10 @@ def crossed(path: Path) -> tuple[str, ...]:
     return tuple(dict.fromkeys(hop.name for hop in path.hops if hop.kind in TRANSIT))
 
 
-def verdict(world: World, source: str, destination: str) -> list[tuple[Path, tuple[Path, ...]]]:
+def verdict(world: World, source: str, destination: str, flow: Flow | None = PROBE) -> list[tuple[Path, tuple[Path, ...]]]:
     """Every way with its ways back; one whose answer a stateful NVA drops for want of state counts as dropped there."""
     result = []
-    for path in paths(world, source, destination):
+    for path in paths(world, source, destination, flow):
         back = replies(world, path)
         lost = next((reply for reply in back if reply.because == "no-state"), None)
         if lost is not None:

@@ -37,7 +37,7 @@ class DataPlane:
         self._judging: dict[str, str] = {}  # security groups, by node
         self._layout: Layout
         self._sides: Mapping[tuple[str, str], Side] = {}
-        self._version = -1
+        self._version = self._shape = -1
         self._read = 0  # of the journal
         self._lost: Lost = {}
         self.ports: Ports
@@ -74,7 +74,9 @@ class DataPlane:
         """Write what the engine knows by now."""
         engine = self._engine
         self._version = engine.version()
-        self._judge()
+        reshaped, self._shape = self._shape != engine.shape(), engine.shape()
+        if reshaped:
+            self._judge()  # before the fabric lets anything pass on behalf of a security group
         wanted = desired(engine, engine.plan, self._numbers, self.ports, engine.fails, engine.fails_between, self._wanted)
         self._wanted = self._tunnels.follow(wanted)
         batches = difference(self._installed, self._wanted)
@@ -84,9 +86,11 @@ class DataPlane:
         for name, node in self._layout.nodes.items():
             if name in self._routes:
                 self._routes[name].write(self._kernel_routes(node))
+        if not reshaped:
+            self._judge()
 
     def _judge(self) -> None:
-        """Security groups, where routes or the network made them others; before the fabric lets anything pass on their behalf."""
+        """Security groups, where routes or the network made them others."""
         for name, node in self._layout.nodes.items():
             text = security.ruleset(self._engine, node)
             if text != self._judging.get(name, ""):
