@@ -14,11 +14,14 @@ from dualhome.explain import Story, session_story, story
 from dualhome.forwarding.effective import effective_routes
 from dualhome.model import base_name
 from dualhome.net import Prefix
-from tests.files import EXAMPLES, OURS
+from tests.files import ALL, EXAMPLES, OURS
 
-FILES = pytest.mark.parametrize(
-    "path", [*EXAMPLES, *OURS], ids=lambda path: path.parent.name if path.name == "topology.yaml" else path.stem
-)
+
+def _name(path: Path) -> str:
+    return path.parent.name if path.name == "topology.yaml" else path.stem
+
+
+FILES = pytest.mark.parametrize("path", [*EXAMPLES, *OURS], ids=_name)
 
 
 def settled(path: Path, *fail: str) -> Run:
@@ -58,7 +61,7 @@ def names_a_rule(told: Story) -> bool:
     return any(step.rule for step in (*told.steps, *told.refusals))
 
 
-@FILES
+@pytest.mark.parametrize("path", ALL, ids=_name)
 @pytest.mark.parametrize("broken", [False, True], ids=["whole", "broken"])
 def test_every_route_of_every_node_has_a_story_that_agrees_with_the_tables(path: Path, broken: bool) -> None:
     """Also while an NVA or a router is down."""

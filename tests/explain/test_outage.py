@@ -44,8 +44,8 @@ def test_the_parts_of_every_outage_add_up(path: Any) -> None:
     pairs = watched_pairs(run)
     for pair in pairs:
         run.watch(*pair)
-    sessions = [f"{session.a}/{session.b}" for session in run.plan.sessions[:3]]
-    for target in (*single_failures(run)[:6], *sessions):
+    sessions = [f"{session.a}/{session.b}" for session in run.plan.sessions[:2]]
+    for target in (*single_failures(run)[:4], *sessions):
         for how in ("crash", "silent", "forwarding"):
             run.wait(17)
             run.fail(target, how)
@@ -157,6 +157,24 @@ def test_a_standby_instance_takes_its_time() -> None:
     assert told.remedy.change == {"virtual_network_gateways": {"ga": {"active_active": True}}}
 
 
+@pytest.mark.rules("R117", "R118")
+def test_health_probes_take_their_time() -> None:
+    behind = {"ip_forwarding": True, "originates": ["172.16.4.0/24"], "hosts": {"far": "172.16.4.10"}, "next_hop": {"rs": "10.1.2.100"}}
+    patch: dict[str, Any] = {
+        "load_balancers": {"lb": {"subnet": "hub1/nva", "address": "10.1.2.100", "backends": ["nva1", "nva3"]}},
+        "network_virtual_appliances": {"nva1": behind, "nva3": behind | {"subnet": "hub1/nva", "address": "10.1.2.5", "asn": 65003}},
+        "route_servers": {"rs": {"peers": ["nva1", "nva3"]}},
+    }
+    run = dual(**patch)
+    run.wait(100)
+    told = run.outage_by("vm", "far", "nva1")
+    adds_up(run, ("vm", "far"), told)
+    assert parts(told) == [("detection", "the health probes of lb find that nva1 is not healthy: one every 5 s, 2 must fail")]
+    assert told.remedy is not None
+    assert told.remedy.change == {"load_balancers": {"lb": {"probe": {"threshold": 1}}}}
+    assert run.again().why_outage_if([told.remedy.change], "vm", "far", "nva3").after.answer.startswith("it has no end")
+
+
 @pytest.mark.rules("R84")
 def test_one_instance_of_a_route_server_is_missed_by_nobody() -> None:
     told = outage("spoke-rs#0")
@@ -184,7 +202,7 @@ def test_no_other_way() -> None:
 
 
 def test_it_was_cut_off_before() -> None:
-    run = dualhome.load(ROOT / "examples/3-without-as-override/topology.yaml").simulate()
+    run = dualhome.load(ROOT / "examples/3-without-as-override/mistake.yaml").simulate()
     told = run.outage_by("spoke-vm", "dc-host", "hub1-nva")
     assert told.answer == "it was cut off before that: at spoke-vm packets are dropped (spoke-vm: 192.168.0.0/16 None (R45))"
 

@@ -245,6 +245,11 @@ def _otherwise(engine: Engine, gap: Gap, entries: Sequence[JournalEntry], node: 
     if standby is not None:
         text = f"{standby.who} {standby.text}: until then nobody does"
         return _phase(gap, "detection", standby.who, text, gap.marked_us, gap.until_us, "R158")
+    probed = next((e for e in entries if e.time_us == gap.until_us and e.kind == "probe" and e.who in engine.network.load_balancers), None)
+    if probed is not None:
+        balancer = engine.network.load_balancers[probed.who]
+        text = f"the health probes of {probed.who} find that {probed.text}: one every {balancer.probe_interval_s:g} s, {balancer.probe_threshold} must fail"
+        return _phase(gap, "detection", probed.who, text, gap.marked_us, gap.until_us, "R117")
     mended = next((e for e in entries if e.time_us == gap.until_us and e.kind in DONE), None)
     onto = _next_after(gap.after, node) if gap.after else ""
     text = f"{mended.kind} {mended.who}" if mended else f"{node} sends packets to {onto or 'another way'} by itself, without BGP"
@@ -356,6 +361,10 @@ def _remedy(engine: Engine, gap: Gap, phases: Sequence[Phase]) -> Remedy | None:
     if longest.rule == "R158" and gateway is not None:
         active: dict[str, object] = {"virtual_network_gateways": {gateway.name: {"active_active": True}}}
         return Remedy(text=f"make {gateway.name} active-active", change=active)
+    balancer = engine.network.load_balancers.get(longest.node)
+    if longest.rule == "R117" and balancer is not None and balancer.probe_threshold > 1:
+        quicker: dict[str, object] = {"load_balancers": {balancer.name: {"probe": {"threshold": 1}}}}
+        return Remedy(text=f"let {balancer.name} give a backend up after one failed probe: threshold 1", change=quicker)
     if longest.kind == "programming" and "damping" in longest.text:
         return Remedy(text="replace routes in one update in place of withdrawing and announcing them: damping counts both (L-047)")
     if longest.rule.startswith("R75"):
