@@ -1,0 +1,53 @@
+"""Route servers of other makers on real sockets: what was agreed on the wire, and how long a silent loss takes."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+import dualhome
+from dualhome.app import UpOptions
+from dualhome.errors import RequestError
+from dualhome.live import machine
+from dualhome.live.place import Place
+from tests.engine.networks import DUAL
+
+pytestmark = pytest.mark.live
+NAME = f"maker-{os.getpid()}"
+SPEED = 20  # seconds of the network's in one of the world's
+
+
+@pytest.fixture(autouse=True)
+def machine_can() -> Iterator[None]:
+    if reason := next(machine.missing(), ""):
+        pytest.skip(reason)
+    yield
+    with suppress(RequestError):
+        Place(NAME).clear()
+
+
+@pytest.mark.rules("R75")
+@pytest.mark.parametrize(
+    ("maker", "asn", "hold_s", "hops"), [("google", 4200000007, 60, {"10.1.2.4", "10.2.2.4"}), ("aws", 64700, 90, {"10.1.2.4"})]
+)
+def test_timers_asns_and_next_hops_are_the_makers(maker: str, asn: int, hold_s: float, hops: set[str]) -> None:
+    """An NVA falls silent, and its sessions end when the maker's hold time is over and not before two thirds of it."""
+    text = DUAL.replace("name: dual", f"name: dual\nbehaves_like: {maker}").replace("peers: [nva1, nva2]", f"asn: {asn}, peers: [nva1, nva2]")
+    with dualhome.parse(text).up(NAME, UpOptions(speed=SPEED)) as run:
+        run.settle(100)
+        assert {view.hold_time_s for view in run.sessions("rs/nva1")} == {hold_s}
+        assert [row.as_path for row in run.learned("nva1/rs#0")] == [str(asn)]
+        rows = [row for row in run.effective_routes("vm") if str(row.prefix) == "172.16.4.0/24"]
+        assert {str(hop) for row in rows for hop in row.next_hops} == hops
+        began_s = run.now_s
+        run.fail("nva1", "silent")
+        end = time.monotonic() + 30
+        while "Established" in run.session_states("rs/nva1").values() and time.monotonic() < end:
+            time.sleep(0.02)
+        assert hold_s * 2 / 3 - 1 <= run.now_s - began_s <= hold_s + 10
+        rows = [row for row in run.effective_routes("vm") if str(row.prefix) == "172.16.4.0/24"]
+        assert {str(hop) for row in rows for hop in row.next_hops} == {"10.2.2.4"}
