@@ -66,9 +66,22 @@ ADDRESSES = {"vm": "10.1.1.4", "guarded": "10.1.2.4", "vm2": "10.2.2.4", "open":
 
 @pytest.fixture(scope="module")
 def live() -> Iterator[LiveRun]:
+    yield from brought_up(NETWORK, "groups")
+
+
+@pytest.fixture
+def bare() -> Iterator[LiveRun]:
+    """The same network without any group."""
+    text = NETWORK.partition("network_security_groups:")[0]
+    for group in ("guard", "at-nva", "opening"):
+        text = text.replace(f", network_security_group: {group}", "")
+    yield from brought_up(text, "bare")
+
+
+def brought_up(text: str, name: str) -> Iterator[LiveRun]:
     if reason := "; ".join(machine.missing()):
         pytest.skip(reason)
-    run = dualhome.parse(NETWORK).up(f"groups-{os.getpid()}", UpOptions(speed=60, tunnels="plain"))
+    run = dualhome.parse(text).up(f"{name}-{os.getpid()}", UpOptions(speed=60, tunnels="plain"))
     try:
         run.settle(600)
         yield run
@@ -146,3 +159,24 @@ def test_the_session_is_opened_by_the_side_that_may(live: LiveRun) -> None:
     live.change({"network_security_groups": {"at-nva": {"rules": [both]}}})
     live.settle(600)
     assert {view.state for view in live.sessions("rs/nva")} == {"Established"}, "now the route server opens it"
+
+
+@pytest.mark.rules("R77")
+def test_a_session_that_is_up_outlives_a_group_that_comes_later(bare: LiveRun) -> None:
+    """Even where no kernel kept track of its connection until then; but it doesn't come back once it is lost."""
+    closing = [{"priority": 100, "direction": way, "access": "Deny", "protocol": "Tcp"} for way in ("Inbound", "Outbound")]
+    bare.change(
+        {
+            "virtual_networks": {"two": {"subnets": {"nva": {"network_security_group": "later"}}}},
+            "network_security_groups": {"later": {"rules": closing}},
+        }
+    )
+    bare.settle(600)
+    assert not arrives(bare, "vm2", "nva", "Tcp/179")
+    bare.wait(400)
+    assert {view.state for view in bare.sessions("rs/nva")} == {"Established"}, "after more than two hold times"
+    bare.fail("nva/rs")
+    bare.settle(600)
+    bare.restore("nva/rs")
+    bare.settle(600)
+    assert {view.state for view in bare.sessions("rs/nva")}.isdisjoint({"Established"})

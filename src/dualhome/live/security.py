@@ -21,6 +21,9 @@ TABLE: Final = "inet dualhome-security"
 FAMILIES: Final = ((4, "ip", "ipv4_addr"), (6, "ip6", "ipv6_addr"))
 PROTOCOLS: Final = {"*": "", "Tcp": "meta l4proto tcp", "Udp": "meta l4proto udp", "Icmp": "meta l4proto { icmp, ipv6-icmp }"}
 NEIGHBORS: Final = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, nd-router-advert } accept"
+UNDER_WAY: Final = (
+    "ct state new tcp flags & (syn | ack) == ack accept"  # of a connection that was there before its kernel kept track of any
+)
 VIRTUAL_NETWORK, INTERNET, LOAD_BALANCER = "VirtualNetwork", "Internet", "AzureLoadBalancer"
 
 
@@ -39,7 +42,7 @@ def ruleset(world: World, node: Node) -> str:
     for inbound, hook in ((True, "prerouting priority -140"), (False, "postrouting priority 110")):
         device = "iifname" if inbound else "oifname"
         lines += [f"  chain {'inbound' if inbound else 'outbound'} {{ type filter hook {hook}; policy accept;"]
-        lines += ["    ct state established,related accept", f"    {NEIGHBORS}"]
+        lines += ["    ct state established,related accept", f"    {UNDER_WAY}", f"    {NEIGHBORS}"]
         lines += [f'    {device} "{each.device}" jump {_chain(place, inbound)}' for place, each, _, _ in judged]
         lines += ["  }"]
     return "\n".join([f"table {TABLE} {{", *lines, "}", ""])
