@@ -36,7 +36,9 @@ def machine_can() -> Iterator[None]:
 )
 def test_timers_asns_and_next_hops_are_the_makers(maker: str, asn: int, hold_s: float, hops: set[str]) -> None:
     """An NVA falls silent, and its sessions end when the maker's hold time is over and not before two thirds of it."""
-    text = DUAL.replace("name: dual", f"name: dual\nbehaves_like: {maker}").replace("peers: [nva1, nva2]", f"asn: {asn}, peers: [nva1, nva2]")
+    text = DUAL.replace("name: dual", f"name: dual\nbehaves_like: {maker}").replace(
+        "peers: [nva1, nva2]", f"asn: {asn}, peers: [nva1, nva2]"
+    )
     with dualhome.parse(text).up(NAME, UpOptions(speed=SPEED)) as run:
         run.settle(100)
         assert {view.hold_time_s for view in run.sessions("rs/nva1")} == {hold_s}
