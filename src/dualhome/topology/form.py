@@ -14,6 +14,7 @@ from typing import Any
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError, validators
 
 from dualhome.net import Address, Prefix
+from dualhome.topology.quick import Check, Fits, Name, compiled
 from dualhome.topology.reading import Path
 from dualhome.topology.words import Wrong, nearest, owner, show
 
@@ -39,7 +40,8 @@ ONLY_WITH = {
 }
 # Keys of Azure's that the format leaves out, and why.
 LEFT_OUT = dict.fromkeys(
-    ("peer_complete_virtual_networks", "local_subnets", "remote_subnets"), "peerings are of whole virtual networks: subnet peering is left out (R27)"
+    ("peer_complete_virtual_networks", "local_subnets", "remote_subnets"),
+    "peerings are of whole virtual networks: subnet peering is left out (R27)",
 )
 LAST_ASN = 4294967295
 UNKNOWN_KEY = "unknown key"  # the one fault of form that leaves all else readable
@@ -76,19 +78,30 @@ def _never(_: object, __: object, ___: object, ____: object) -> Iterator[Validat
     yield ValidationError("has no place here")
 
 
-def _without_false(shape: Any) -> Any:
-    """The schema with `false` spelled as a keyword, whose errors carry the path that those of `false` lack."""
+def _spelled_out(shape: Any, shapes: Mapping[str, Any]) -> Any:
+    """The schema with `false` spelled as a keyword, whose errors carry the path that those of `false` lack; and with definitions where they are used,
+    since each look-up of one costs more than what it says. No definition holds itself.
+    """
     if isinstance(shape, list):
-        return [_without_false(each) for each in shape]
+        return [_spelled_out(each, shapes) for each in shape]
     if not isinstance(shape, Mapping):
         return shape
     never = {"x-never": True}
-    return {
-        key: {name: never if each is False else _without_false(each) for name, each in value.items()}
+    found = {
+        key: {name: never if each is False else _spelled_out(each, shapes) for name, each in value.items()}
         if key in ("properties", "patternProperties")
-        else _without_false(value)
+        else _spelled_out(value, shapes)
         for key, value in shape.items()
+        if key not in ("$ref", "$defs")
     }
+    if "$ref" not in shape:
+        return found
+    used = _spelled_out(shapes[shape["$ref"].removeprefix("#/$defs/")], shapes)
+    more = {
+        key: value for key, value in found.items() if key not in ("description", "default")
+    }  # what a value is, the definition says best
+    assert not used.keys() & more.keys(), f"{shape} says again what its definition says"
+    return used | more
 
 
 @lru_cache(maxsize=1)
@@ -96,33 +109,54 @@ def _validator() -> Any:
     return validator(schema())
 
 
-def validator(whole: Mapping[str, Any]) -> Any:
-    """What judges data by a schema that is written in the words of topology files', with their definitions in it."""
-    shapes = whole["$defs"]
+@lru_cache(maxsize=1)
+def _quickly() -> Check:
+    shapes = schema()["$defs"]
+    return compiled(_spelled_out(schema(), shapes), _fits(shapes))
+
+
+def names_of(data: Mapping[str, Any]) -> list[Use] | None:
+    """The names in use in data of the right form; None where somebody must look whether it has that."""
+    names: list[Name] = []
+    return [Use(*each) for each in names] if _quickly()(data, (), names) else None
+
+
+def _fits(shapes: Mapping[str, Any]) -> Fits:
+    """Whether a text fits a pattern or the format `prefix`; an address must be one as well, which its pattern alone can't tell."""
     checks: dict[str, Callable[[str], object]] = {
         shapes["address"]["pattern"]: Address.parse,
         shapes["host"]["pattern"]: lambda text: (text[:1].isalpha() and ":" not in text) or Address.parse(text),
         shapes["as_path"]["pattern"]: _as_path,
         shapes["community"]["pattern"]: _community,
     }
-    compiled: dict[str, re.Pattern[str]] = {}
+    patterns: dict[str, re.Pattern[str]] = {}
+
+    def fits(wanted: str, text: str) -> bool:
+        try:
+            if wanted == "prefix":
+                return bool(Prefix.parse(text))
+            if wanted not in patterns:
+                patterns[wanted] = re.compile(wanted.removesuffix("$") + r"\Z" if wanted.endswith("$") else wanted)
+            return bool(patterns[wanted].search(text)) and (wanted not in checks or bool(checks[wanted](text)))
+        except ValueError:
+            return False
+
+    return fits
+
+
+def validator(whole: Mapping[str, Any]) -> Any:
+    """What judges data by a schema that is written in the words of topology files', with their definitions in it."""
+    shapes = whole["$defs"]
+    fits = _fits(shapes)
 
     def pattern(_: object, wanted: str, value: object, __: object) -> Iterator[ValidationError]:
-        """As the schema's own; an address must be one as well, which its pattern alone can't tell."""
-        if isinstance(value, str):
-            if wanted not in compiled:
-                compiled[wanted] = re.compile(wanted.removesuffix("$") + r"\Z" if wanted.endswith("$") else wanted)
-            try:
-                fits = bool(compiled[wanted].search(value)) and (wanted not in checks or bool(checks[wanted](value)))
-            except ValueError:
-                fits = False
-            if not fits:
-                yield ValidationError("pattern")
+        if isinstance(value, str) and not fits(wanted, value):
+            yield ValidationError("pattern")
 
     formats = FormatChecker(formats=())
     formats.checks("prefix", ValueError)(lambda text: not isinstance(text, str) or bool(Prefix.parse(text)))
     extended: Any = validators.extend(Draft202012Validator, {"x-names": _note_names, "pattern": pattern, "x-never": _never})  # type: ignore[no-untyped-call]
-    return extended(_without_false(whole), format_checker=formats)
+    return extended(_spelled_out(whole, shapes), format_checker=formats)
 
 
 def _as_path(text: str) -> bool:
@@ -137,6 +171,8 @@ def inspect(data: Mapping[str, Any], by: Any = None) -> tuple[list[Wrong], list[
     """Faults of form, and the names in use; by the schema of topology files, or another `validator`."""
     wrongs: dict[Wrong, None] = {}
     uses: list[Use] = []
+    if by is None and (found := names_of(data)) is not None:
+        return [], found
     for error in (by or _validator()).iter_errors(data):
         if error.validator == "x-names":
             key = "propertyNames" in error.absolute_schema_path
