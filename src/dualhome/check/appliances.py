@@ -148,7 +148,7 @@ def no_ip_forwarding(design: Design) -> Iterator[Draft]:
     for rs in network.route_servers.values():
         for nva in (network.nvas[p.name] for p in rs.peers if p.name in network.nvas):
             speaker = design.plan.speakers.get(nva.name)
-            others = [peer for peer in speaker.config.peers if base_name(peer) != rs.name] if speaker is not None else []
+            others = speaker is not None and any(base_name(peer) != rs.name for peer in speaker.config.peers)
             if (nva.originates or others) and rs.name not in nva.next_hop:
                 wanted.setdefault(nva.nics[0].address, rs.name)
     for nva in network.nvas.values():

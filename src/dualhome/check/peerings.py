@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from dualhome.check.finding import Design, Draft, Path
 from dualhome.check.remedies import flag
-from dualhome.model import GATEWAY_SUBNET, Network, Peering
+from dualhome.model import GATEWAY_SUBNET, Network, Peering, VirtualMachine
 from dualhome.net import Address
 
 APPLIANCES = ("VirtualAppliance", "VirtualApplianceEcmp")
@@ -19,8 +19,10 @@ def place(peering: Peering) -> Path:
 
 def two_remote_gateways(design: Design) -> Iterator[Draft]:
     """L-006: one peering of a virtual network may use remote gateways (R30)."""
-    for name in design.network.virtual_networks:
-        using = [p for p in design.network.peerings if p.local == name and p.use_remote_gateways]
+    by_owner: dict[str, list[Peering]] = {}
+    for each in (p for p in design.network.peerings if p.use_remote_gateways):
+        by_owner.setdefault(each.local, []).append(each)
+    for using in by_owner.values():
         for peering in using[1:]:
             yield Draft(
                 on=peering.name,
@@ -70,8 +72,8 @@ def remote_gateways_without_any(design: Design) -> Iterator[Draft]:
 
 
 def _gateways_and_servers(network: Network, virtual_network: str) -> list[str]:
-    servers = [rs.name for rs in network.route_servers.values() if rs.virtual_network == virtual_network]
-    return [*servers, *(g.name for g in network.gateways_of(virtual_network))]
+    rs = network.route_server_of(virtual_network)
+    return [*([rs.name] if rs else []), *(g.name for g in network.gateways_of(virtual_network))]
 
 
 def next_hop_out_of_reach(design: Design) -> Iterator[Draft]:
@@ -95,9 +97,11 @@ def no_transit_pair(design: Design) -> Iterator[Draft]:
     Where a route table leads them to an appliance, nobody expects routes of the route server.
     """
     network = design.network
-    for name in network.virtual_networks:
-        machines = [vm for vm in network.virtual_machines.values() if vm.nic.virtual_network == name]
-        if not machines or _gateways_and_servers(network, name) or network.transit_hub(name):
+    by_home: dict[str, list[VirtualMachine]] = {}
+    for vm in network.virtual_machines.values():
+        by_home.setdefault(vm.nic.virtual_network, []).append(vm)
+    for name, machines in by_home.items():
+        if _gateways_and_servers(network, name) or network.transit_hub(name):
             continue
         if all(_led_by_table(network, vm.nic.subnet) for vm in machines):
             continue

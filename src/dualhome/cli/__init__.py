@@ -6,6 +6,7 @@ Nothing heavy is imported before a verb needs it.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -22,6 +23,7 @@ def run(arguments: list[str] | None = None) -> int:
     from dualhome.cli.verbs import program
     from dualhome.errors import DualhomeError, SystemRefused, TopologyError
 
+    gc.set_threshold(50_000, 20, 100)  # a network of 1,000 spokes is millions of objects, and hardly any of them is garbage
     try:
         program(args=arguments, prog_name="dualhome")
     except SystemExit as done:
