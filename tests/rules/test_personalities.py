@@ -229,6 +229,7 @@ def test_routes_persist_when_the_last_session_of_aws_ends() -> None:
     assert next_hops(it, "vm", SHARED) == ["10.1.2.4"]
     it.wait(3600)
     assert next_hops(it, "vm", SHARED) == ["10.1.2.4"]
+    assert "rs learned it before its last session ended, and persists routes" in it.why("vm", SHARED).answer
 
 
 def test_what_persisted_goes_two_minutes_after_a_session_is_back_and_did_not_announce_it() -> None:

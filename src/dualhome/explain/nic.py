@@ -37,6 +37,9 @@ def nic_story(facts: Facts, nic: str, prefix: Prefix) -> Story:
     tale, announcers = _programmed(facts, active.via, nic, prefix)
     tells = "tell" if len(announcers) > 1 else "tells"
     by = f"{active.via} programs what {' and '.join(announcers)} {tells} it" if announcers else f"{active.via} programs it"
+    server = facts.engine.network.route_servers.get(active.via)
+    if server is not None and server.persist_routes_minutes and not announcers:
+        by = f"{active.via} learned it before its last session ended, and persists routes"
     if not any(facts.engine.alive(name) for name in instances_of(facts, active.via, nic)):
         by = f"{active.via}, which programmed it, is down, and nobody takes it back"
     if active.next_hop_type == "None":
