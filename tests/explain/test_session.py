@@ -129,6 +129,17 @@ def test_what_failed(fail: str, answer: str, remedy: str) -> None:
     assert told.remedy.text == remedy
 
 
+def test_a_session_that_is_up_again_says_how_it_ended_before() -> None:
+    run = network()
+    run.fail("hub1-nva")
+    run.settle()
+    run.restore()
+    run.settle()
+    told = run.why_session("spoke-rs/hub1-nva")
+    assert told.question.endswith(" up?")
+    assert told.steps[-1].text == "it ended once before, last at 0.03 s: the transport was closed"
+
+
 def test_down_in_part() -> None:
     told = why(fail=("spoke-rs#0",))
     assert told.question == "Why is the session spoke-rs/hub1-nva down in part?"

@@ -119,6 +119,9 @@ def _remedy(engine: Engine, dropped: Path, here: str, there: str) -> Remedy | No
             )
         if dropped.because == "virtual-network-access":
             return Remedy(text=f"let the peering {pair} pass traffic", change={"peerings": {pair: {"allow_virtual_network_access": True}}})
+    if "(R81)" in dropped.detail and base_name(dropped.at) in network.nvas:
+        change = {"network_virtual_appliances": {base_name(dropped.at): {"route_server_route": True}}}
+        return Remedy(text=f"give {dropped.at} a static route to the route server's subnet by its own subnet's gateway", change=change)
     if dropped.because == GROUP:
         return Remedy(text=f"allow TCP port 179 from {here} to {there} in that network security group (L-043)")
     if dropped.because == "down":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from dualhome.explain.outage import length
+from dualhome.explain.phases import length
 from dualhome.model import base_name
 from dualhome.report.tables import light
 
