@@ -275,6 +275,20 @@ def test_with_them_it_has_no_route() -> None:
     assert row(run, "hub1-vm", "192.168.0.0/16") == ["192.168.0.0/16 None"]
 
 
+@pytest.mark.rules("R174")
+def test_the_spokes_route_server_needs_no_branch_to_branch_and_the_hubs_do() -> None:
+    run = network()
+    before = {name: heard(run, name) for name in ("hub1-nva/spoke-rs", "spoke-rs/hub1-nva", "hub1-rs/hub1-nva")}
+    run.change({"route_servers": {"spoke-rs": {"branch_to_branch": True}}})
+    run.settle(60)
+    assert {name: heard(run, name) for name in before} == before
+    run.change({"route_servers": {"hub1-rs": {"branch_to_branch": False}}})
+    run.settle(60)
+    assert learned(run, "spoke-rs/hub1-nva") == set()
+    assert not told_of_the_spoke(run)
+    is_by_hub2(run)
+
+
 @pytest.mark.rules("R175")
 def test_one_route_server_in_a_third_network_serves_several_spokes() -> None:
     """Spokes form transit pairs with it, and plain peerings with both hubs."""

@@ -145,7 +145,9 @@ def _is_inside(network: Network, rs: RouteServer, nva: str) -> bool:
 
 
 def export_to_gateway(network: Network, rs: RouteServer, gateway: VirtualNetworkGateway, speaker: str) -> tuple[Policy, ...]:
-    """With branch-to-branch on a reflector among NVAs and gateways (R127), but never from circuit to circuit (R131) or back to the gateway (R94)."""
+    """With branch-to-branch on a reflector among NVAs and gateways (R127): the spoke's prefix to on-premises, and on-premises' to the spoke (R166); but never
+    from circuit to circuit (R131) or back to the gateway (R94).
+    """
     terms = [Term(name="its own", match={"from": [gateway.name]}, then="reject", source="R94")]
     if gateway.kind is GatewayKind.EXPRESSROUTE:
         terms.append(Term(name="circuit to circuit", match={"from": ["class:er"]}, then="reject", source="R131"))
