@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,9 @@ from tests.consoles import ROOT, Command, commands, documents, folder, run
 from tests.files import EXAMPLES, GUIDE
 
 SHOWN = [command for document in documents() for command in commands(document)]
+
+
+JUMP = re.compile(r'href="([^"#]+)#([rd]\d+|l-\d+)"')
 
 
 @pytest.mark.parametrize("shown", SHOWN, ids=lambda c: f"{c.document.relative_to(ROOT)}:{c.line}")
@@ -56,4 +60,7 @@ def test_the_site_builds_and_no_link_is_broken(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(tmp_path / "site")]
     built = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert built.returncode == 0, built.stdout + built.stderr
-    assert (tmp_path / "site" / "guide" / "expressroute.html").exists()
+    pages = {page: page.read_text("utf-8") for page in (tmp_path / "site").rglob("*.html")}
+    jumps = [(page, *jump) for page, text in pages.items() for jump in JUMP.findall(text)]
+    assert len(jumps) > 100, "numbers of rules and findings are links"
+    assert [jump for jump in jumps if f'id="{jump[2]}"' not in pages[jump[0].parent.joinpath(jump[1]).resolve()]] == []
