@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from dualhome.errors import RequestError
 from dualhome.forwarding.effective import routes_of
 from dualhome.forwarding.fabric import crossing
+from dualhome.forwarding.own import is_lost_behind_itself
 from dualhome.forwarding.packets import ANSWER, PROBE, Dropped, Flow, Hop, Landed, Move, Packet, Results, Step, home_of, kind_of
 from dualhome.forwarding.places import Owner, active_instances, places
 from dualhome.forwarding.security import refused
@@ -267,9 +268,11 @@ class FlowTable:
 
 def reaches(world: World, node: str, destination: Address, flow: Flow | None = None) -> bool:
     """Whether a packet of this node to the address arrives: of a new flow, or of one that security groups let pass before. Within the own or a peered
-    virtual network, where no user-defined route says otherwise, it is judged without routes: BGP never wins there (R56).
+    virtual network, where no user-defined route says otherwise, it is judged without routes: BGP never wins there (R56), but inside an NVA (R81).
     """
     known, network = places(world), world.network
+    if node in network.nvas and is_lost_behind_itself(world, network.nvas[node], destination):
+        return False
     home = home_of(network, node)
     if home is not None:
         owner = known.owner_near(world, home, destination)

@@ -65,6 +65,8 @@ def policy_of_side(side: Side, kind: SpeakerKind) -> PeerPolicy:
 def _route_server_to_nva(side: Side) -> Parts:
     """eBGP with an NVA (R74): section 4 of the rules. Its own address is the next hop of what it tells (R91)."""
     network, rs = side.network, side.network.route_servers[side.owner]
+    if side.internal:
+        return route_servers.nothing_inside()
     return {
         "tags": ("class:nva",),
         "checks": route_servers.checks_on_nva(network, rs),

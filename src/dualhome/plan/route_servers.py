@@ -93,6 +93,12 @@ def checks_on_nva(network: Network, rs: RouteServer) -> Policy:
     return (refuse_own_space(network, rs.virtual_network, "R59"),)
 
 
+def nothing_inside() -> dict[str, object]:
+    """With a peer of its own ASN the session is iBGP: it comes up and carries no routes, neither way (R79)."""
+    nothing = (Term(name="the peer has the route server's ASN", then="reject", reason="policy", source="R79"),)
+    return {"tags": ("class:nva",), "checks": nothing, "export": (nothing,), "route_class": "nva"}
+
+
 def checks_on_gateway(network: Network, rs: RouteServer, gateway: VirtualNetworkGateway) -> Policy:
     """No prefix of its own space; from a VPN gateway with an ASN of its own nothing that carries a tag of Azure's (R104)."""
     own = (refuse_own_space(network, rs.virtual_network, "R59"),)
