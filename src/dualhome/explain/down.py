@@ -83,7 +83,8 @@ def _known(engine: Engine, speaker: str, peer: str, end: str, error: str) -> Cau
         limit = network.route_servers[server].max_routes_per_peer if server else 0
         if server:
             text = f"{sender} announces more than the {limit} routes that {server} takes of a peer, and {server} ends the session each time"
-            remedy = Remedy(text=f"let {sender} announce fewer, by a summary; Azure takes 4,000 at most")
+            most = "; Azure takes 4,000 at most" if network.route_servers[server].behaves_like == "azure" else ""
+            remedy = Remedy(text=f"let {sender} announce fewer, by a summary{most}")
             return Cause(text=text, rule="R87", remedy=remedy)
         return Cause(text=f"{_who_ended(speaker, [(end, error)])}: more routes than are taken", rule="R141" if "circuit" in end else "R155")
     if "(2/2)" in error:
