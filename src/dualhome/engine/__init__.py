@@ -2,7 +2,8 @@
 
 In: events and the time (`events`). Out: effects on transports, and answers: it is the `World` that forwarding asks. A driver (`sim`) performs the
 effects and keeps the time. Begin at `engine.Engine.handle`; then `faults` (what is broken), `carriers` (does a session's packet arrive), `force`
-(the plan as failures and announcements leave it in force), `programs` (what NICs have), `rest` (why it isn't settled), `views` (answers).
+(the plan as failures and announcements leave it in force), `programs` (what NICs have), `rest` (why it isn't settled), `decisions`
+(what was decided about destinations that are watched), `views` (answers).
 """
 
 from dualhome.engine.engine import Engine
