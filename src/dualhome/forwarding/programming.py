@@ -11,6 +11,7 @@ from dualhome.plan.route_servers import width
 
 Row = tuple[Prefix, tuple[RibHop, ...]]
 Table = Callable[[str], Sequence[Row]]
+Chosen = tuple[str, tuple[Address, ...]]  # class and next hops
 
 
 def programmed_by(
@@ -22,37 +23,53 @@ def programmed_by(
         return _by_gateways(network, virtual_network, table, works)
     instances = [f"{rs.name}#{i}" for i in (0, 1) if (part is None or i == part) and works(f"{rs.name}#{i}")]
     gateways = _Gateways(network, table)
-    found: dict[Prefix, tuple[str, dict[Address, None]]] = {}
+    found: dict[Prefix, Chosen] = {}
     for instance in instances:
+        same: dict[int, Chosen] = {}  # by the one object that the hops of many prefixes are
         for prefix, hops in table(instance):
-            kind, addresses = _of_route_server(prefix, hops, gateways)
-            if not addresses:
-                continue
-            if prefix in found and _rank(found[prefix][0]) <= _rank(kind) and found[prefix][0] != kind:
-                continue
-            if prefix in found and found[prefix][0] == kind:
-                found[prefix][1].update(dict.fromkeys(addresses))
-            else:
-                found[prefix] = (kind, dict.fromkeys(addresses))
-    most = width(network, rs)
-    return {p: Programmed(prefix=p, next_hops=tuple(sorted([*a][:most])), route_class=kind, by=rs.name) for p, (kind, a) in found.items()}
+            chosen = same.get(id(hops))
+            if chosen is None:
+                chosen = _of_route_server(prefix, hops, gateways)
+                if chosen[0] != "er":  # edge routers hang on the prefix as well
+                    same[id(hops)] = chosen
+            if chosen[1]:
+                found[prefix] = _together(found[prefix], chosen) if prefix in found else chosen
+    most, listed = width(network, rs), _Listed()
+    return {p: Programmed(prefix=p, next_hops=listed[hops[:most]], route_class=kind, by=rs.name) for p, (kind, hops) in found.items()}
+
+
+class _Listed(dict[tuple[Address, ...], tuple[Address, ...]]):
+    """Addresses as a route lists them: in order. Routes of the same share the tuple."""
+
+    def __missing__(self, addresses: tuple[Address, ...]) -> tuple[Address, ...]:
+        self[addresses] = listed = tuple(sorted(addresses))
+        return listed
+
+
+def _together(one: Chosen, other: Chosen) -> Chosen:
+    """What two instances chose: of different classes the one that counts, of the same all addresses, in the order of the instances."""
+    if one == other:
+        return one
+    if one[0] != other[0]:
+        return min(one, other, key=lambda chosen: _rank(chosen[0]))
+    return one[0], tuple(dict.fromkeys((*one[1], *other[1])))
 
 
 def _rank(kind: str) -> int:
     return ("er", "vpn", "nva").index(kind)
 
 
-def _of_route_server(prefix: Prefix, hops: Sequence[RibHop], gateways: _Gateways) -> tuple[str, list[Address]]:
+def _of_route_server(prefix: Prefix, hops: Sequence[RibHop], gateways: _Gateways) -> Chosen:
     """Class and next hops of what a route server chose: an NVA's as it was announced (R50, R116), a gateway's as NICs see it (R51); never the route server's
     own, through which no packet goes (R161, R167).
     """
     if not hops or hops[0].peer is None:
-        return "nva", []
+        return "nva", ()
     by_er = [hop.peer for hop in hops if hop.peer is not None and "class:er" in hop.tags]
     others = dict.fromkeys(gateways.address(hop) for hop in hops if "class:er" not in hop.tags)
     if by_er:
-        return "er", [*gateways.edges(prefix, by_er), *others]
-    return "vpn" if "class:vpn" in hops[0].tags else "nva", list(others)
+        return "er", (*gateways.edges(prefix, by_er), *others)
+    return "vpn" if "class:vpn" in hops[0].tags else "nva", tuple(others)
 
 
 def _by_gateways(network: Network, virtual_network: str, table: Table, works: Callable[[str], bool]) -> dict[Prefix, Programmed]:
