@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 
 import dualhome
-from dualhome.app import UpOptions
+from dualhome.app import UpOptions, azure
 from dualhome.errors import RequestError
 from dualhome.live import machine
 from dualhome.live.place import Place
@@ -45,6 +45,11 @@ def test_timers_asns_and_next_hops_are_the_makers(maker: str, asn: int, hold_s: 
         assert [row.as_path for row in run.learned("nva1/rs#0")] == [str(asn)]
         rows = [row for row in run.effective_routes("vm") if str(row.prefix) == "172.16.4.0/24"]
         assert {str(hop) for row in rows for hop in row.next_hops} == hops
+        told = azure.learned(run, "rs/nva2")["RouteServiceRole_IN_1"]
+        assert isinstance(told, list)
+        assert [(row["localAddress"], row["nextHop"], row["asPath"]) for row in told] == [("10.10.0.5", "10.2.2.4", "65002")]
+        assert [row["connectionState"] for row in azure.speaker(run, "rs") if isinstance(row, dict)] == ["Connected", "Connected"]
+        assert all(view.messages_sent > 1 < view.messages_received for view in run.sessions("rs"))
         began_s = run.now_s
         run.fail("nva1", "silent")
         end = time.monotonic() + 30
