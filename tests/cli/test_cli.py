@@ -14,7 +14,7 @@ from dualhome.cli import run
 
 ROOT = Path(__file__).parents[2]
 INTERNET = str(ROOT / "examples/1-internet/topology.yaml")
-BROKEN = str(ROOT / "examples/3-without-as-override/topology.yaml")
+BROKEN = str(ROOT / "examples/3-without-as-override/mistake.yaml")
 
 
 @pytest.fixture(autouse=True)

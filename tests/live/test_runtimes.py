@@ -26,7 +26,7 @@ THREE, TWO = HERE / "three.yaml", HERE / "two.yaml"
 DIRECTORY = Path("/run/dualhome/x/nodes/y")
 GOLDENS = [
     ("examples/2-expressroute/topology.yaml", "hub1-nva"),
-    ("examples/3-without-as-override/topology.yaml", "hub1-nva"),
+    ("examples/3-without-as-override/mistake.yaml", "hub1-nva"),
     ("tests/live/runtimes/three.yaml", "centre"),
 ]
 

@@ -109,7 +109,7 @@ def stateful_side_by_side(design: Design) -> Iterator[Draft]:
     network = design.network
     owner = {nic.address: nva for nva in network.nvas.values() for nic in nva.nics}
     found: dict[tuple[str, ...], list[Prefix]] = {}
-    for nic in design.subnets_with_machines() if design.facts else ():
+    for nic in design.subnets_with_machines() if design.facts and network.flow_hash != "symmetric" else ():
         if nic.machine in network.nvas:
             continue
         for row in design.rows(nic.name):

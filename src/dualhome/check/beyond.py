@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from dualhome.check.finding import Design, Draft
 from dualhome.check.peerings import place as peering_place
+from dualhome.check.policies import permits
 from dualhome.check.servers import nva_place, place
-from dualhome.model import RouteServer
+from dualhome.model import Router, RouteServer, base_name
 from dualhome.net import Address
 
 LEAST_HOLD_S = 3
@@ -16,16 +17,16 @@ PREFIXES = 10_000
 
 
 def hold_time(design: Design) -> Iterator[Draft]:
-    """L-101: a hold time of 1 or 2 s is refused, and none at all as well (R75, D29)."""
+    """L-101: a session without hold timer is refused (R75, D29); a hold time of 1 or 2 s is refused by whoever reads the file."""
     network = design.network
     for rs in network.route_servers.values():
         speakers = [(rs.name, rs.timers.hold_s, place(rs))]
         speakers += [(n, network.nvas[n].timers.hold_s, nva_place(n)) for n in (p.name for p in rs.peers) if n in network.nvas]
         for name, hold_s, where in speakers:
-            if hold_s < LEAST_HOLD_S and not (hold_s == 0 and network.quirks.hold_time_zero == "accepted"):
+            if hold_s == 0 and network.quirks.hold_time_zero == "refused":
                 yield Draft(
                     on=name,
-                    message=f"no session of {name} comes up: its hold time of {hold_s:g} s is refused",
+                    message=f"no session of {name} comes up: a hold time of 0 is refused",
                     remedy=f"set hold_s to {LEAST_HOLD_S} or more (Azure: 180)",
                     rule="R75, D29",
                     where=where,
@@ -130,9 +131,8 @@ def too_many_to_a_circuit(design: Design) -> Iterator[Draft]:
     network = design.network
     for circuit in network.circuits.values():
         for name in dict.fromkeys(circuit.provider_edge):
-            router = network.on_premises[name]
-            count = len(router.prefixes) + len(router.originates)
-            if count > circuit.max_prefixes and circuit.name not in router.export_rules:
+            count = _announced(design, network.on_premises[name], circuit.name)
+            if count > circuit.max_prefixes:
                 yield Draft(
                     on=name,
                     message=f"{circuit.name} ends its session with {name}: {count} prefixes, and it takes {circuit.max_prefixes}",
@@ -140,3 +140,14 @@ def too_many_to_a_circuit(design: Design) -> Iterator[Draft]:
                     rule="R141",
                     where=("on_premises", name),
                 )
+
+
+def _announced(design: Design, router: Router, circuit: str) -> int:
+    """How many prefixes of its own a router's export toward a circuit lets pass."""
+    speaker = design.plan.speakers.get(router.name)
+    peers = speaker.config.peers if speaker is not None else {}
+    stages = next((peer.policy.export for name, peer in peers.items() if base_name(name) == circuit), None)
+    if stages is None:
+        return 0
+    own = {*router.prefixes, *(origin.prefix for origin in router.originates)}
+    return sum(all(permits(stage, prefix, ("self", "originated"), []) for stage in stages) for prefix in own)

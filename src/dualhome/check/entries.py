@@ -476,7 +476,7 @@ _ALL: Final = (
         "turn FastPath off",
         "fast_path: false",
     ),
-    _entry("101", "E", "R75, D29", "a hold time below 3 s", "the session is refused", "3 s or more"),
+    _entry("101", "E", "R75, D29", "a hold time of 0", "the session is refused", "3 s or more"),
     _entry(
         "102",
         "E",
