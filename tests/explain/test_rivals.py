@@ -35,7 +35,6 @@ def test_a_longer_as_path() -> None:
     assert len(told.refusals) == 1  # both instances say the same
 
 
-@pytest.mark.rules("R64")
 def test_it_does() -> None:
     told = why_not("hub2-nva")
     assert told.answer == (
@@ -130,7 +129,6 @@ def test_another_kind_of_gateway_is_preferred() -> None:
     )
 
 
-@pytest.mark.rules("R82")
 def test_a_route_server_is_no_next_hop() -> None:
     assert why_not("spoke-rs").answer == "spoke-rs is a route server: it forwards no packets, and is never a next hop (R82)"
 

@@ -47,7 +47,7 @@ def cause_of(engine: Engine, speaker: str, peer: str) -> Cause:
 
 
 def _standing_by(engine: Engine, speaker: str, peer: str) -> Cause | None:
-    """Of a VPN gateway that isn't active-active the second instance works only in place of the first (R51, R158)."""
+    """Of a VPN gateway that isn't active-active the second instance works only in place of the first (R51)."""
     for end in (speaker, peer):
         gateway = engine.network.gateways.get(base_name(end))
         if gateway is None or gateway.both_work or not end.endswith("#1") or engine.fails(end):
@@ -60,7 +60,7 @@ def _standing_by(engine: Engine, speaker: str, peer: str) -> Cause | None:
         else:
             continue
         change = {"virtual_network_gateways": {gateway.name: {"active_active": True}}}
-        return Cause(text=text, rule="R158", remedy=Remedy(text=f"make {gateway.name} active-active", change=change))
+        return Cause(text=text, rule="R51", remedy=Remedy(text=f"make {gateway.name} active-active", change=change))
     return None
 
 

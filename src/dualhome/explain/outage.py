@@ -133,7 +133,7 @@ def _remedy(engine: Engine, gap: Gap, phases: Sequence[Phase]) -> Remedy | None:
     if longest.took_us < 1_000_000:
         return None
     gateway = engine.network.gateways.get(base_name(longest.node))
-    if longest.rule == "R158" and gateway is not None:
+    if longest.rule == "R51" and gateway is not None:
         active: dict[str, object] = {"virtual_network_gateways": {gateway.name: {"active_active": True}}}
         return Remedy(text=f"make {gateway.name} active-active", change=active)
     balancer = engine.network.load_balancers.get(longest.node)

@@ -181,7 +181,7 @@ def _without_an_end(first: Decision, entries: Sequence[JournalEntry]) -> tuple[s
         return "", f"{first.speaker} finds out what its announcement hangs on: {condition.text}", "R162"
     standby = next((e for e in reversed(there) if e.kind == "standby"), None)
     if standby is not None:
-        return "", f"{standby.who} {standby.text}, {length(standby.time_us - there[0].time_us)} after that failed", "R158"
+        return "", f"{standby.who} {standby.text}, {length(standby.time_us - there[0].time_us)} after that failed", "R51"
     came_up = next(
         (
             e
@@ -227,7 +227,7 @@ def _otherwise(engine: Engine, gap: Gap, entries: Sequence[JournalEntry], node: 
     standby = next((e for e in entries if e.time_us == gap.until_us and e.kind == "standby"), None)
     if standby is not None:
         text = f"{standby.who} {standby.text}: until then nobody does"
-        return _phase(gap, "detection", standby.who, text, gap.marked_us, gap.until_us, "R158")
+        return _phase(gap, "detection", standby.who, text, gap.marked_us, gap.until_us, "R51")
     probed = next((e for e in entries if e.time_us == gap.until_us and e.kind == "probe" and e.who in engine.network.load_balancers), None)
     if probed is not None:
         balancer = engine.network.load_balancers[probed.who]
