@@ -130,6 +130,16 @@ def test_circuits_of_one_gateway_are_joined_by_global_reach_alone() -> None:
     assert ways(run, "host1", "host2") == {"dc1 > c1 > c2 > dc2 > host2"}
 
 
+@pytest.mark.rules("R131", "R185")
+def test_a_gateway_carries_nothing_from_one_circuit_to_another() -> None:
+    """A default route of an NVA brings packets for the other circuit's network to the gateway, and there they end; answers to the NVA's hosts don't."""
+    run = settled(ON)
+    assert ways(run, "host1", "host2") == {"dc1 > c1 > er > dropped at er#0: no-route", "dc1 > c1 > er > dropped at er#1: no-route"}
+    assert all("(R131)" in path.detail for path in run.paths("host1", "host2"))
+    assert ways(run, "host1", "app") == {"dc1 > c1 > er > nva > app"}
+    assert {path.outcome for path, _ in run.trace("app", "host2")} == {"delivered"}
+
+
 @pytest.mark.rules("R68", "R91", "R136")
 @pytest.mark.parametrize(("asn", "next_hops"), [(65515, {"10.0.2.4"}), (65050, {"10.0.0.4", "10.0.0.5"})], ids=["iBGP", "eBGP"])
 def test_packets_follow_the_nva_whatever_next_hop_the_gateway_was_told(asn: int, next_hops: set[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import Enum
 from typing import Final
 
@@ -43,9 +44,16 @@ def at_gateway(world: World, move: Move, packet: Packet) -> Results:
         case GatewayWay.FABRIC:
             return by_effective_route(world, node, None, gateway.virtual_network, row, packet, gateway=True)
     found = world.rib(node, packet.destination)
-    return [neighbor(world, node, each) for each in beyond(world, node, found[1] if found else ())] or [
-        no_route(node, f"{node} has no route to {packet.destination}")
-    ]
+    ways = beyond(world, node, found[1] if found else ())
+    allowed = [each for each in ways if not between_circuits(world, packet.circuit, each)]
+    if ways and not allowed:
+        return [no_route(node, f"{node} carries nothing from {packet.circuit} to {base_name(ways[0])} (R131)")]
+    return [neighbor(world, node, each) for each in allowed] or [no_route(node, f"{node} has no route to {packet.destination}")]
+
+
+def between_circuits(world: World, circuit: str, neighbor_: str) -> bool:
+    """Whether a packet that came by this circuit would leave by another one, which gateways don't carry (R131)."""
+    return bool(circuit) and base_name(neighbor_) in world.network.circuits and base_name(neighbor_) != circuit
 
 
 class GatewayWay(Enum):
@@ -105,8 +113,14 @@ def at_edge(world: World, move: Move, packet: Packet) -> Results:
     for peer in dict.fromkeys(hop.peer for hop in found[1] if hop.peer) if found else ():
         past = _past_gateway(world, node, peer, packet)
         if past is None or past not in results:
-            results.append(past or neighbor(world, node, peer))
+            results.append(past or _to_neighbor(world, node, peer))
     return results or [no_route(node, f"{node} has no route to {packet.destination}")]
+
+
+def _to_neighbor(world: World, edge: str, peer: str) -> Result:
+    """On to a gateway, a router or another circuit; the packet remembers by which circuit it came."""
+    result = neighbor(world, edge, peer)
+    return replace(result, changes={"circuit": base_name(edge)}) if isinstance(result, Move) else result
 
 
 def _past_gateway(world: World, edge: str, peer: str, packet: Packet) -> Result | None:

@@ -77,7 +77,7 @@ class Hop:
 class Packet:
     """What is on its way. `flow`: as security groups judge it; None for one that they let pass before. `translated`: SNATs done. On the way back
     `undo` are those of the way out, `heard` is whom the Internet heard, and `known_to` are the nodes of the way out: to them it is no new flow,
-    so they translate nothing.
+    so they translate nothing. `circuit` is the last one by which it came to a gateway.
     """
 
     source: Address
@@ -87,6 +87,7 @@ class Packet:
     undo: tuple[Translation, ...] = ()
     heard: str = ""
     known_to: frozenset[str] = frozenset()
+    circuit: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,6 @@
-"""What NVAs and on-premises routers do beside forwarding, as rules of nftables: translation (`translates`), and keeping state (`stateful`)."""
+"""What nodes do beside forwarding, as rules of nftables: NVAs and on-premises routers translate (`translates`) and keep state (`stateful`), gateways keep
+circuits apart.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,7 @@ TABLE: Final = "inet dualhome"
 def ruleset(node: Node) -> str:
     """Rules for `nft -f`; "" where the node has none."""
     router = node.router
-    if router is None:
-        return ""
-    lines = [*_stateful(router.stateful), *_translation(node)]
+    lines = [*_stateful(router.stateful), *_translation(node)] if router is not None else [*_between_circuits(node)]
     return "\n".join([f"table {TABLE} {{", *lines, "}", ""]) if lines else ""
 
 
@@ -27,6 +27,17 @@ def _stateful(on: bool) -> Iterator[str]:
         yield "    ct state invalid drop"
         yield "    icmp type echo-reply ct state new drop"
         yield "    tcp flags & (syn | ack) != syn ct state new drop"
+        yield "  }"
+
+
+def _between_circuits(node: Node) -> Iterator[str]:
+    """A gateway carries nothing from one circuit to another (R131)."""
+    circuits = [", ".join(f'"{device}"' for device in devices) for devices in node.circuits]
+    if len(circuits) > 1:
+        yield "  chain forward { type filter hook forward priority filter; policy accept;"
+        for devices in circuits:
+            others = ", ".join(each for each in circuits if each != devices)
+            yield f"    iifname {{ {devices} }} oifname {{ {others} }} drop"
         yield "  }"
 
 

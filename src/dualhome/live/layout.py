@@ -68,6 +68,15 @@ class Node:
         """Whether it belongs to Azure's own network, which no traceroute shows."""
         return self.role in ("gateway", "edge")
 
+    @property
+    def circuits(self) -> tuple[tuple[str, ...], ...]:
+        """Of a gateway its devices toward each circuit: wires that are no tunnels and lead to no sibling."""
+        found: dict[str, list[str]] = {}
+        for each in self.interfaces if self.role == "gateway" else ():
+            if each.far and not each.tunnel and base_name(each.far) != base_name(self.name):
+                found.setdefault(base_name(each.far), []).append(each.device)
+        return tuple(map(tuple, found.values()))
+
     def toward(self, far: str) -> Interface | None:
         """The end of the wire to a node."""
         return next((each for each in self.interfaces if each.far == far), None)
