@@ -11,7 +11,7 @@ import pytest
 import dualhome
 from dualhome.app import Run
 from dualhome.errors import TopologyError
-from tests.rules.asking import learned, refused, row, rows, settled, told, ways
+from tests.rules.asking import learned, row, rows, settled, told, ways
 
 HUB = """
 version: 1
