@@ -11,6 +11,7 @@ from dualhome.app import Run
 from dualhome.errors import RequestError
 from dualhome.explain import Story
 from tests.consoles import ROOT
+from tests.engine.networks import run as dual
 
 EXPRESSROUTE = ROOT / "examples/2-expressroute/topology.yaml"
 LIMIT = ROOT / "tests/cases/over-the-route-limit.yaml"
@@ -251,3 +252,27 @@ def test_questions_that_name_nothing() -> None:
         why(name="spoke-rs/hub9-nva")
     with pytest.raises(RequestError, match="names no session"):
         why(name="10.0.0.0/8")
+
+
+@pytest.mark.rules("R81")
+def test_a_session_that_comes_and_goes() -> None:
+    """The remedy of the answer ends it."""
+    run = dual(network_virtual_appliances={"nva1": {"route_server_route": False, "subnet": "spoke/work", "address": "10.10.1.9"}})
+    text = "it comes and goes: nva1 learns the range that rs stands in from rs itself, and then looks for it behind itself (R81)"
+    told = run.why_session("rs/nva1")
+    assert text in told.answer
+    run.wait(100)
+    assert text in run.why_session("rs/nva1").answer
+    assert told.remedy is not None
+    assert told.remedy.change is not None
+    other = run.what_if(told.remedy.change)
+    other.wait(400)
+    assert set(other.session_states("rs/nva1").values()) == {"Established"}
+
+
+def test_a_session_that_is_up_and_will_end() -> None:
+    run = dual()
+    run.fail("nva1", "silent")
+    told = run.why_session("rs/nva1")
+    assert told.question == "Why is the session rs/nva1 up?"
+    assert told.answer.endswith("; but its packets do not arrive any more, and its hold timer will end it: nva1 is down (silent) (R115)")

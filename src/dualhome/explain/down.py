@@ -33,6 +33,8 @@ def cause_of(engine: Engine, speaker: str, peer: str) -> Cause:
     if any(how == "crash" for how in engine.fails_between("session", speaker, peer)):
         name = f"{base_name(speaker)}/{base_name(peer)}"
         return Cause(text="the session itself has failed: it is shut at both ends", rule="R115", remedy=Remedy(text=f"restore {name}"))
+    if (flaps := astray(engine, speaker, peer)) is not None:
+        return flaps
     errors = [(a, _last_error(engine, a, b)) for a, b in ((speaker, peer), (peer, speaker))]
     endings = [(end, error) for end, error in errors if error]
     for end, error in endings:
@@ -44,6 +46,22 @@ def cause_of(engine: Engine, speaker: str, peer: str) -> Cause:
         unwilling = next(a for a, b in ((speaker, peer), (peer, speaker)) if not engine.wants(a, b))
         return Cause(text=f"{unwilling} takes no connection: it does not run, or has no such peer", rule="R76")
     return Cause(text="it has not come up yet", rule="RFC 4271 section 8")
+
+
+def astray(engine: Engine, speaker: str, peer: str) -> Cause | None:
+    """Whether it comes and goes: an NVA without a static route to the route server's subnet finds the way to its next hop by what that tells it (R81)."""
+    for near, far in ((speaker, peer), (peer, speaker)):
+        nva = engine.network.nvas.get(near)
+        server = base_name(far)
+        if nva is None or nva.route_server_route or server not in engine.network.route_servers or not ends_of(engine, speaker, peer):
+            continue
+        text = (
+            f"it comes and goes: {near} learns the range that {server} stands in from {server} itself, and then looks for it behind itself"
+        )
+        change = {"network_virtual_appliances": {near: {"route_server_route": True}}}
+        remedy = Remedy(text=f"give {near} a static route to the subnet of {server} by its own subnet's gateway", change=change)
+        return Cause(text=text, rule="R81", remedy=remedy)
+    return None
 
 
 def _standing_by(engine: Engine, speaker: str, peer: str) -> Cause | None:

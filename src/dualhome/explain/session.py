@@ -9,8 +9,8 @@ from dataclasses import replace
 from dualhome.engine import Engine
 from dualhome.engine.faults import covers
 from dualhome.errors import RequestError
-from dualhome.explain.carrying import WORDS
-from dualhome.explain.down import UP, Cause, cause_of, ends_of
+from dualhome.explain.carrying import WORDS, lost_packets
+from dualhome.explain.down import UP, Cause, astray, cause_of, ends_of
 from dualhome.explain.no_session import missing_instances, no_session
 from dualhome.explain.story import Remedy, Step, Story
 from dualhome.forwarding.packets import home_of
@@ -87,7 +87,8 @@ def _answer(engine: Engine, up: Sequence[Side], causes: Mapping[Side, Cause], am
         which = f"{_sides(up)} is" if len(up) == 1 else f"all of {_sides(up)} are"
         told = f"{which} Established since {since:.3f} s"
         told += next((f"; {_hold(engine, *side)[0]}" for side in up if side[0] in engine.speakers), "; a program of its own speaks there")
-        return told + (f"; but {amiss[0].text} ({amiss[0].rule})" if amiss else "")
+        rule = f" ({amiss[0].rule})" if amiss and f"({amiss[0].rule})" not in amiss[0].text else ""
+        return told + (f"; but {amiss[0].text}{rule}" if amiss else "")
     first = next(iter(causes))
     cause = causes[first]
     alike = [side for side, other in causes.items() if INSTANCE.sub("", other.text) == INSTANCE.sub("", cause.text)]
@@ -167,8 +168,15 @@ def _count(number: int) -> str:
 
 
 def _troubles(engine: Engine, speaker: str, peer: str) -> Iterator[tuple[Step, Remedy | None]]:
-    """What is wrong with a session although it is up: routes that can't be used (R74), the same ASN (R79)."""
+    """What is wrong with a session although it is up: packets that don't arrive any more, an end again and again (R81), routes that can't be used (R74),
+    the same ASN (R79).
+    """
     config = engine.plan.speakers[speaker].config.peers[peer]
+    if (flaps := astray(engine, speaker, peer)) is not None:
+        yield Step(node=speaker, what="absent", text=flaps.text, rule=flaps.rule), flaps.remedy
+    elif (lost := lost_packets(engine, speaker, peer)) is not None:
+        text = f"its packets do not arrive any more, and its hold timer will end it: {lost.text}"
+        yield Step(node=speaker, what="absent", text=text, rule=lost.rule), lost.remedy
     for near, far in ((speaker, peer), (peer, speaker)):
         router = engine.network.router(base_name(near))
         if router is None or near not in engine.plan.speakers or engine.plan.speakers[near].config.peers[far].policy.usable:
