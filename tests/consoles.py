@@ -135,7 +135,7 @@ def _text(command: str, code: int, out: str, complaints: str) -> str:
 
 def without_numbers(text: str) -> str:
     """What two runs of a live network have in common: words. A probe may have lost nothing, and then tells of no gap."""
-    return re.sub(r"[─ ]+", " ", re.sub(r"\d+(\.\d+)?", "N", re.sub(r", longest gap .* ms", "", text)))
+    return re.sub(r"[─ ]+", " ", re.sub(r"\d+(\.\d+)?( ?(ms|s|min)\b)?", "N", re.sub(r", longest gap .* ms", "", text)))
 
 
 def rewritten(document: Path) -> str:
@@ -143,7 +143,7 @@ def rewritten(document: Path) -> str:
 
     def block(match: re.Match[str]) -> str:
         shown = _prompts(match)
-        return "```console\n" + "".join(map(_shown, shown, (run(c, folder(document)) for c in shown))) + "```"
+        return "```console\n" + "\n".join(map(_shown, shown, (run(c, folder(document)) for c in shown))) + "```"
 
     return BLOCK.sub(block, document.read_text("utf-8"))
 
@@ -153,7 +153,7 @@ def rewritten_live(document: Path) -> str:
 
     def block(match: re.Match[str]) -> str:
         shown = _prompts(match)
-        body = "".join(map(_shown, shown, run_in_turn(shown, folder(document))))
+        body = "\n".join(map(_shown, shown, run_in_turn(shown, folder(document))))
         return match[0] if without_numbers(body) == without_numbers(match[1]) else f'```console title="live, as root"\n{body}```'
 
     return LIVE.sub(block, document.read_text("utf-8"))
