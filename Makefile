@@ -36,7 +36,7 @@ setup: .cache/built ## virtual environment, dependencies, the Rust core; the com
 	@touch $@
 
 docs: setup .cache/docs ## the guide as a site, every link checked
-	@$(BIN)/mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	@echo "$(CURDIR)/.cache/site/index.html"
 
 demo: setup ## the article's ExpressRoute network, live where this is root: it comes up, then what its failures do
