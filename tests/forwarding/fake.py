@@ -51,6 +51,9 @@ class FakeWorld:
     def healthy(self, balancer: str, machine: str) -> bool:
         return any(nic.machine == machine and answers_probes(self, nic) for nic in self.network.nics())
 
+    def in_service(self, instance: str) -> bool:
+        return True
+
     def joined(self, a: str, b: str) -> bool:
         return frozenset((a.partition("#")[0], b.partition("#")[0])) not in self.failed and frozenset((a, b)) not in self.failed
 

@@ -36,6 +36,10 @@ class ControlPlane:
         """As the world says."""
         return self._world.healthy(balancer, machine)
 
+    def in_service(self, instance: str) -> bool:
+        """As the world says."""
+        return self._world.in_service(instance)
+
     def joined(self, a: str, b: str) -> bool:
         """Not failed, or only for data."""
         return all(how == "forwarding" for how in self._faults.pair("link", a, b))

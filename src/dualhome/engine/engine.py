@@ -372,8 +372,12 @@ class Engine:
         return self.plan.network
 
     def alive(self, node: str) -> bool:
-        """Whether packets pass this node; a gateway's second instance that will stand in for the first doesn't take any yet."""
-        return not self._faults.node(node) and not self._standby.waits(node)
+        """Whether packets pass this node."""
+        return not self._faults.node(node)
+
+    def in_service(self, instance: str) -> bool:
+        """Whether a gateway's instance takes its part."""
+        return not self._standby.waits(instance)
 
     def healthy(self, balancer: str, machine: str) -> bool:
         """Whether a load balancer gives new flows to this backend, by what its probes told it."""

@@ -157,7 +157,8 @@ def active_instances(world: World, gateway: VirtualNetworkGateway, among: Sequen
     stands in for the first, the first.
     """
     if not gateway.both_work:
-        works = [1] if world.alive(f"{gateway.name}#1") and not world.alive(f"{gateway.name}#0") else [0]
+        first, second = f"{gateway.name}#0", f"{gateway.name}#1"
+        works = [1] if not world.alive(first) and world.alive(second) and world.in_service(second) else [0]
         among = [i for i in works if i in among] or among
     return [i for i in among if world.alive(f"{gateway.name}#{i}")] or list(among[:1])
 

@@ -45,6 +45,10 @@ class World(Protocol):
         """Whether a load balancer takes this backend for healthy: what its probes told it last, which may be seconds ago."""
         ...
 
+    def in_service(self, instance: str) -> bool:
+        """Whether a gateway's instance takes its part: not while it will stand in for the other one, and doesn't yet."""
+        ...
+
     def joined(self, a: str, b: str) -> bool:
         """Whether what joins the two works, not failed by `a<->b`: a peering, tunnel, connection, link, `nva<->internet`."""
         ...
