@@ -6,7 +6,6 @@ What happens in which state stands in `fsm.TABLE`; this file reads messages befo
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from typing import Final, assert_never
 
 from dualhome import _core
@@ -107,7 +106,11 @@ class Session:
 
     def deadline(self) -> Instant | None:
         """When to call `tick` next, at the latest."""
-        return min((at for at in self._due() if at is not None), default=None)
+        due = [self._retry_at, self._idle_until]
+        for link in self.links.values():
+            due += (link.hold_at, link.keepalive_at)
+        running = [at for at in due if at is not None]
+        return min(running) if running else None
 
     # --- events -------------------------------------------------------------------------------------------------------
 
@@ -220,14 +223,6 @@ class Session:
             return seconds(SHORTEST_PAUSE_S)
         self.failures += 1
         return seconds(pause_s(self.failures - 1))
-
-    def _due(self) -> Iterator[Instant | None]:
-        """When each of them runs out."""
-        yield self._retry_at
-        yield self._idle_until
-        for link in self.links.values():
-            yield link.hold_at
-            yield link.keepalive_at
 
     def _timers(self) -> list[tuple[Instant, Kind, Link | None]]:
         """All that run; of equal deadlines the first comes first."""
