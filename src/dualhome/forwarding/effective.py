@@ -220,7 +220,8 @@ def _default_rows(network: Network, subnet: Subnet, mine: set[Prefix], learned: 
 def _programmed_rows(
     world: World, subnet: Subnet, table: Mapping[Prefix, Programmed], shields: _Shields, *, gateway: bool
 ) -> Iterator[tuple[EffectiveRoute, bool]]:
-    """What a route server or gateway programs (R49, R50), and whether a VnetLocal or peering row of the same prefix beats it (R56, R62).
+    """What a route server or gateway programs (R49, R50), and whether a VnetLocal or peering row of the same prefix beats it (R56, R62). A next hop out of
+    reach makes a row of type None (R43, R119).
 
     Left out is what such a row covers and nobody lists, link-local prefixes, and on gateways the default of an NVA (R68).
     """
