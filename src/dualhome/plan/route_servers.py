@@ -108,7 +108,9 @@ def checks_on_gateway(network: Network, rs: RouteServer, gateway: VirtualNetwork
 
 
 def _route_map(maps: Mapping[str, str], route_maps: Mapping[str, tuple[Rule, ...]], peer: str, source: str) -> Policy:
-    """The route map attached for this peer, if any (R121); one for an instance goes before one for all."""
+    """The route map attached for this peer, if any (R121); one for an instance goes before one for all. Peers are NVAs and gateways of the route server's own
+    virtual network: to other networks' connections none is attached (R123, R126).
+    """
     name = maps.get(peer) or maps.get(base_name(peer))
     return policy_of(route_maps[name], f"route map {name}, {source}") if name else ()
 
@@ -198,8 +200,10 @@ def _tag_branches(network: Network) -> Policy:
 
 
 def _outbound_map(network: Network, rs: RouteServer, peer: str) -> Policy:
-    """Changes what is told, and nothing else (section 4.7)."""
-    return _route_map(rs.outbound_route_maps, network.route_maps, peer, "section 4.7")
+    """Changes what is told, and nothing else (section 4.7); never the address space of virtual networks (R122)."""
+    attached = _route_map(rs.outbound_route_maps, network.route_maps, peer, "section 4.7")
+    untouched = Term(name="address space of virtual networks", match={"from": ["vnet", "transit"]}, source="R122")
+    return (untouched, *attached) if attached else ()
 
 
 # --- what it remembers ------------------------------------------------------------------------------------------------
