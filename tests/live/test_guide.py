@@ -39,3 +39,10 @@ def test_a_page_shows_what_its_live_commands_do(page: Path) -> None:
     for command, printed in zip(shown, run_in_turn([NAME.sub(OWN, c.command) for c in shown], folder(page)), strict=True):
         expected = without_numbers(command.output)
         assert without_numbers(printed.replace(OWN, "guide")) == expected, f"{page}:{command.line}: run make goldens as root"
+
+
+@pytest.mark.rules("R169")
+def test_the_bypass_and_its_remedy_hold_for_packets() -> None:
+    """From on-premises past the NVA, until the gateway subnets have their route tables."""
+    [told] = run_in_turn(["dualhome test -q --live --speed 30 expressroute-bypass.yaml"], ROOT / "docs/guide")
+    assert told.endswith("10 passed, 0 failed")
