@@ -51,6 +51,16 @@ def test_a_topology_of_the_guide_is_shown_and_holds(topology: Path) -> None:
     assert run(f"dualhome test -q {topology.name}", topology.parent).endswith(" passed, 0 failed")
 
 
+@pytest.mark.parametrize(
+    "page", [p for p in documents() if p.parent.name == "guide" and "```python\n" in p.read_text("utf-8")], ids=lambda p: p.stem
+)
+def test_python_on_a_page_of_the_guide_runs(page: Path) -> None:
+    for block in re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL):
+        done = subprocess.run([sys.executable, "-c", block], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
+
+
 def test_the_page_of_commands_is_what_the_command_line_says() -> None:
     assert commands_page.page() == commands_page.PAGE.read_text("utf-8"), "run: make goldens"
 
