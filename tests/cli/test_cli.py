@@ -95,8 +95,10 @@ def test_test_runs_files_and_folders(capsys: pytest.CaptureFixture[str], tmp_pat
         + "scenario: [{settle: {within_s: 60}}, {expect: {sessions: {hub1-nva/spoke-rs: Down}}}]\n"
     )
     (tmp_path / "a.yaml").write_text(wrong, "utf-8")
-    code, out, _ = ask(capsys, "test", str(tmp_path), "--junit", str(tmp_path / "r.xml"))
+    (tmp_path / "daemon.yaml").write_text("instances: [{name: rs0, asn: 65515}]\n", "utf-8")
+    code, out, told = ask(capsys, "test", str(tmp_path), "--junit", str(tmp_path / "r.xml"))
     assert code == 1
+    assert "daemon.yaml: no topology, passed over" in told
     assert "expected Down; found hub1-nva/spoke-rs#0 is Established" in out
     assert out.endswith("1 passed, 1 failed")
     assert 'failures="1"' in (tmp_path / "r.xml").read_text("utf-8")

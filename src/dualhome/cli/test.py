@@ -87,14 +87,18 @@ def _tested(net: Net, progress: _Progress, live: bool, speed: float) -> list[Che
 
 
 def scenarios(files: Sequence[Path]) -> list[Path]:
-    """The files themselves, and those in the folders, sorted."""
+    """The files themselves, and those in the folders that are topologies, sorted."""
     found: list[Path] = []
     for each in files:
         if each.is_dir():
             inside = sorted(p for p in each.rglob("*") if p.suffix in ENDINGS and p.is_file())
             if not inside:
                 note(f"{each}: no {', '.join(ENDINGS)} files in this folder")
-            found += inside
+            for path in inside:
+                if b"virtual_networks" in path.read_bytes():
+                    found.append(path)
+                else:
+                    note(f"{path}: no topology, passed over")
         else:
             found.append(each)
     return found
