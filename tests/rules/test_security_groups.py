@@ -306,3 +306,24 @@ def test_paths_are_asked_of_any_flow() -> None:
     for wrong in ("Tcp/0", "Tcp/70000", "Icmp/8", "Sctp/5", "443"):
         with pytest.raises(RequestError, match="is no flow: Tcp/443, Udp/53 or Icmp"):
             run.paths("vm", "guarded", wrong)
+
+
+@pytest.mark.rules("R44")
+@pytest.mark.parametrize(
+    ("closed", "rules", "up"),
+    [
+        ("two->one", [], False),
+        ("two->one", ["100 Inbound Allow Tcp from 10.1.0.0/26 ports 179"], True),
+        ("two->one", ["100 Outbound Allow Tcp to 10.1.0.0/26 ports 179"], True),
+        ("one->two", ["100 Inbound Allow *", "110 Outbound Allow *"], False),  # no group can be on a route server's subnet
+    ],
+)
+def test_a_session_over_a_peering_without_access_needs_a_rule(closed: str, rules: list[str], up: bool) -> None:
+    """D11: a rule of the side that allows no access, for either direction of opening."""
+    remote = {
+        "virtual_networks": {"one": {"subnets": {"RouteServerSubnet": "10.1.0.0/26"}}},
+        "route_servers": {"remote": {"virtual_network": "one", "peers": ["nva"]}},
+        "peerings": {closed: {"allow_virtual_network_access": False}},
+    }
+    run = two([], remote, at_nva=rules)
+    assert {view.state == "Established" for view in run.sessions("remote/nva")} == {up}
