@@ -8,6 +8,8 @@ import pytest
 
 import dualhome
 from dualhome.errors import TopologyError
+from dualhome.net import Address
+from dualhome.plan.azure import edge_limit
 from tests.rules.asking import communities, heard, learned, refused, row, settled, told, ways
 from tests.rules.hub import NO_CONNECTIONS, NVAS, OFF, ON, POOL, RANGES, prefixes
 
@@ -78,6 +80,12 @@ def test_the_edge_ends_the_session_of_a_gateway_that_tells_over_a_thousand_prefi
     run.wait(1)
     assert {view.state for view in run.sessions("c1/er")}.isdisjoint({"Established"})
     assert any("1001 prefixes, limit 1000" in view.last_error for view in run.sessions("c1/er"))
+
+
+@pytest.mark.rules("R141")
+@pytest.mark.parametrize(("address", "limit"), [("10.0.1.4", 1000), ("fd00::4", 100)])
+def test_of_ipv6_prefixes_the_edge_takes_a_tenth(address: str, limit: int) -> None:
+    assert edge_limit(dualhome.parse(ON).network, Address.parse(address))["max_prefixes"] == limit
 
 
 @pytest.mark.rules("R141", "R143")
