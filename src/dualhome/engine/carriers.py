@@ -151,7 +151,11 @@ class Carriers:
         address = self._plan.speakers[speaker].config.peers[peer].session.remote_address
         if any(route.prefix.covers(address) for route in _user_routes(network, speaker)):
             return True
-        return mine != theirs and (network.peering(mine, theirs) is None or network.peering(theirs, mine) is None)
+        if mine == theirs:
+            return False
+        if network.peering(mine, theirs) is None or network.peering(theirs, mine) is None:
+            return True
+        return not any(prefix.covers(address) for prefix in network.known_space(mine, theirs))  # a range that isn't synced yet (R16)
 
 
 def _user_routes(network: Network, speaker: str) -> Iterator[UserRoute]:
