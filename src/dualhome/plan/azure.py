@@ -61,7 +61,7 @@ def refuse_own_space(network: Network, virtual_network: str, source: str) -> Ter
 
 
 def gateway_origins(network: Network, gateway: VirtualNetworkGateway, instance: int) -> Iterator[OriginConfig]:
-    """Its space, summaries of it (R148), what lies behind its static connections (R49, R151), and its clients' addresses (D8)."""
+    """Its space, summaries of it (R148), what lies behind its static connections, with an empty path (R49, R109, R151), and its clients' addresses (D8)."""
     address = gateway.addresses[instance]
     for summary in network.virtual_networks[gateway.virtual_network].summarized_gateway_prefixes:
         yield OriginConfig(prefix=summary, next_hop=address, tags=("self", "summary"))

@@ -30,7 +30,7 @@ BRANCHES: Final = ("class:nva", *GATEWAYS)
 
 
 def rounds(network: Network, rs: RouteServer) -> tuple[str, ...]:
-    """The routing preference, then the AS path, then a tie (R106, R107, R108): ORIGIN, MED and LOCAL_PREF mean nothing (R113).
+    """The routing preference, then the AS path, then a tie (R106, R107, R108, R110): ORIGIN, MED and LOCAL_PREF mean nothing (R113).
 
     Where sources disagree: of equal paths under preference ASPath ExpressRoute's wins or all share the load (D12), MED and ORIGIN are compared (D16),
     what stays on others after an outage of ExpressRoute goes before the preference (D14), so does what is heard of its own ranges (D3). Others than
@@ -85,7 +85,7 @@ def limits_on_nva(network: Network, rs: RouteServer) -> dict[str, object]:
 
 
 def checks_on_nva(network: Network, rs: RouteServer) -> Policy:
-    """After the own-ASN check (R99, R100): no prefix equal to or inside its own space (R59, R105).
+    """After the own-ASN check (R99, R100), its only guard against loops (R103): no prefix equal to or inside its own space (R59, R105).
 
     Differs: RFC 4271 section 6.3 lets a speaker refuse a path that doesn't begin with the peer's ASN. Nothing says that Azure does; the appliances of
     R188 that pass routes on as a route server's clients would be refused.
