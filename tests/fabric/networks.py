@@ -129,9 +129,9 @@ class Held:
         world, network = self.world, self.world.network
         name = move.nic.name if move.nic else move.hop.name
         if name in network.load_balancers:
-            live = [each for each in network.load_balancers[name].backends if world.alive(each)]
-            yield from (self.ports.nics[each].number for each in live)
-            if not live:
+            healthy = [each for each in network.load_balancers[name].backends if world.healthy(name, each)]
+            yield from (self.ports.nics[each].number if world.alive(each) else Reason.DOWN for each in healthy)
+            if not healthy:
                 yield Reason.DOWN
             return
         if name not in self.ports.nics:  # FastPath
