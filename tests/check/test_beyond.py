@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from networks import hub
 
 from dualhome.app.checking import examine, repair
 
+DESIGNS = Path(__file__).parent / "designs"
 NVAS, SERVERS, PEERINGS = "network_virtual_appliances", "route_servers", "peerings"
 
 
@@ -132,3 +135,13 @@ def test_what_azure_refuses_is_told_at_its_place() -> None:
     text = MIXED.replace("{between: [hub, spoke]}", "{between: [hub, spoke], hub->spoke: {use_remote_gateways: true}}")
     verdict = examine(text, "mixed.yaml")
     assert [(f.code, f.on, f.line) for f in verdict.findings] == [("L-007", "hub->spoke", 7), ("L-008", "hub->spoke", 7)]
+
+
+def test_what_a_scenario_expects_before_anything_happens_is_an_expectation() -> None:
+    """L-020 without intents: the path is asked for by the scenario, in the network as the file describes it."""
+    file = DESIGNS / "L-020.yaml"
+    text = file.read_text("utf-8").partition("intents:")[0]
+    expect = "scenario:\n  - settle: {within_s: 60}\n"
+    path = "  - expect: {path: [{from: vm1, to: vm2, via: [nva]}]}\n"
+    assert [(f.code, f.line) for f in examine(text + expect + path, "x.yaml").findings] == [("L-020", text.count("\n") + 3)]
+    assert examine(text + expect + "  - fail: nva\n" + path, "x.yaml").findings == ()

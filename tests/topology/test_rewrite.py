@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from dualhome.topology.edits import ABSENT, Edit
+from dualhome.topology.edits import ABSENT, END, Edit
+from dualhome.topology.reading import read
 from dualhome.topology.rewrite import CannotEdit, rewritten
+from tests.consoles import ROOT
+from tests.files import EXAMPLES
 
 BLOCK = """\
 # A network.
@@ -128,8 +136,50 @@ def test_places_that_need_care(text: str, path: tuple[str, ...], after: str) -> 
         ("a: &x {b: 2}\nc: *x\n", ("c", "b")),
         ("a: &x {b: {c: 2}}\nd:\n  <<: *x\n  e: 1\n", ("d", "b", "c")),
         ("a: b\n", ("a", "c")),
+        ("a: {b: &x 1}\nc: *x\n", ("a",)),
+        ("a:   # why\n  b: 1\n", ("a",)),
     ],
 )
 def test_what_stands_in_two_places_is_left_alone(text: str, path: tuple[str, ...]) -> None:
     with pytest.raises(CannotEdit):
         rewritten(text, [Edit(path=path, value=3)])
+
+
+def _put(data: object, path: tuple[str | int, ...], value: object) -> object:
+    """Plain data after the same change."""
+    after: Any = copy.deepcopy(data)
+    inner = after
+    for step in path[:-1]:
+        inner = inner[step]
+    if value is ABSENT:
+        del inner[path[-1]]
+    elif path[-1] == END:
+        inner.append(value)
+    else:
+        inner[path[-1]] = value
+    return after
+
+
+def _everywhere(data: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], object]]:
+    """Every value that may change, and what may be put there."""
+    pairs = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for step, inner in pairs:
+        yield (*path, step), ABSENT
+        yield (*path, step), "a b: c"
+        yield from _everywhere(inner, (*path, step))
+    if path and isinstance(data, dict | list):
+        yield (*path, "zz" if isinstance(data, dict) else END), {"a": [1]}
+
+
+@pytest.mark.parametrize("file", [*EXAMPLES[1:2], *sorted((ROOT / "tests/check/designs").glob("L-0[0145]*.yaml"))], ids=lambda f: f.stem)
+def test_the_text_says_what_the_data_would_be(file: Path) -> None:
+    """Wherever a file is changed, reading it gives the same as changing its data, or the change is refused."""
+    text = file.read_text("utf-8")
+    data = read(text, "")[0].value
+    changes = [*_everywhere(data)]
+    for path, value in changes[:: 1 + len(changes) // 40]:
+        try:
+            after = rewritten(text, [Edit(path=path, value=value)])
+        except CannotEdit:
+            continue
+        assert read(after, "")[0].value == _put(data, path, value), path

@@ -17,7 +17,7 @@ def refusal(fault: Fault) -> Finding | None:
         code=fault.code,
         severity="error",
         on=fault.on,
-        message=f"Azure refuses it: {fault.message}",
+        message=f"Azure refuses it: {_said(fault)}",
         remedy=fault.hint,
         rule=fault.rule,
         file=fault.file,
@@ -25,6 +25,12 @@ def refusal(fault: Fault) -> Finding | None:
         column=fault.column,
         edits=tuple(_edits(fault)),
     )
+
+
+def _said(fault: Fault) -> str:
+    """The fault's message without the object that it begins with, where the finding names that one already."""
+    who, _, rest = fault.message.partition(": ")
+    return rest if rest and f"'{fault.on}'" in who else fault.message
 
 
 def _edits(fault: Fault) -> list[Edit]:

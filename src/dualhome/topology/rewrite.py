@@ -48,7 +48,7 @@ def _one(text: str, edit: Edit) -> str:
         if inner is None:
             return text if edit.value is ABSENT else page.added(node, path, place, edit.value)
         if place == len(path) - 1:
-            page.touchable(inner)
+            page.untied(inner)
             return page.removed(node, step) if edit.value is ABSENT else page.replaced(inner, edit.value)
         node = inner
     raise CannotEdit("the whole file")
@@ -66,6 +66,15 @@ class _Page:
     def touchable(self, node: Any) -> None:
         if getattr(node, "anchor", None):
             raise CannotEdit("an anchor")
+
+    def untied(self, node: Any) -> None:
+        """Nothing in it is named elsewhere, and it can go."""
+        self.touchable(node)
+        if isinstance(node, MappingNode | SequenceNode):
+            inner = [each for pair in node.value for each in pair] if isinstance(node, MappingNode) else node.value
+            for each in inner:
+                if each.start_mark.index >= node.start_mark.index:  # else an alias of what stands before
+                    self.untied(each)
 
     def child(self, node: Any, step: str | int) -> Any:
         """The node under a key or index; None where there is none."""
@@ -91,8 +100,7 @@ class _Page:
         quoted = isinstance(node, ScalarNode) and node.style in ("'", '"') and isinstance(value, str)
         new = f"{node.style}{value}{node.style}" if quoted else written(value)
         if isinstance(node, MappingNode | SequenceNode) and not node.flow_style:  # a block becomes one line, after its key
-            before = self.text[:begin].rstrip(RIGHT_ALIGNED)
-            return before + " " + new + self.text[end:]
+            return self._before(begin) + " " + new + self.text[end:]
         if node.start_mark.index == node.end_mark.index:  # nothing stood there
             return self.text[:end] + " " + new + self.text[end:]
         return self.text[:begin] + new + self.text[end:]
@@ -182,6 +190,8 @@ class _Page:
             if isinstance(node, MappingNode)
             else [(value.start_mark.index, self.end(value)) for value in node.value]
         )
+        if any(start < node.start_mark.index for start, _ in spans[max(place - 1, 0) : place + 2]):
+            raise CannotEdit("an alias")
         begin, end = spans[place]
         if node.flow_style:
             if place + 1 < len(spans):
@@ -190,7 +200,7 @@ class _Page:
         if len(spans) == 1:
             empty = "{}" if isinstance(node, MappingNode) else "[]"
             start = begin if isinstance(node, MappingNode) else self.text.rindex("-", 0, begin)
-            return self.text[:start].rstrip(RIGHT_ALIGNED) + " " + empty + self.text[end:]
+            return self._before(start) + " " + empty + self.text[end:]
         start = self.text.rfind("\n", 0, begin) + 1
         if self.text[start:begin].strip(" -" if isinstance(node, SequenceNode) else " "):  # `- name: x`: the first key of an item
             following = spans[place + 1][0]
@@ -198,7 +208,14 @@ class _Page:
         line_end = self.text.find("\n", end)
         return self.text[:start] + (self.text[line_end + 1 :] if line_end >= 0 else "")
 
-    # --- where things end ---
+    # --- where things begin and end ---
+
+    def _before(self, begin: int) -> str:
+        """The text up to the key or dash that a block stands under."""
+        before = self.text[:begin].rstrip(RIGHT_ALIGNED)
+        if before[-1:] not in (":", "-"):
+            raise CannotEdit("a comment in the place of a value")
+        return before
 
     def _last(self, node: Any) -> Any:
         if not node.value:
