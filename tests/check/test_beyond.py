@@ -145,3 +145,11 @@ def test_what_a_scenario_expects_before_anything_happens_is_an_expectation() -> 
     path = "  - expect: {path: [{from: vm1, to: vm2, via: [nva]}]}\n"
     assert [(f.code, f.line) for f in examine(text + expect + path, "x.yaml").findings] == [("L-020", text.count("\n") + 3)]
     assert examine(text + expect + "  - fail: nva\n" + path, "x.yaml").findings == ()
+
+
+@pytest.mark.rules("R81")
+def test_an_nva_that_does_not_import_the_route_servers_range_needs_no_route_to_it(check) -> None:
+    without = {"route_server_route": False}
+    assert ("L-014", "nva1") in codes(check, {NVAS: {"nva1": without}})
+    refusing = {"import": {"rs": [{"match": {"prefix": {"equals": ["10.0.0.0/16"]}}, "actions": {"prefix": "drop"}}]}}
+    assert codes(check, {NVAS: {"nva1": {**without, **refusing}}}) == set()
