@@ -43,8 +43,8 @@ class Memory:
         turned = {name for name in off if name in before.route_servers and before.route_servers[name].branch_to_branch}
         self._told = {pair: each for pair, each in self._told.items() if pair[0].partition("#")[0] in off}
         if network.quirks.branch_to_branch_off == "keeps":
-            for name in (f"{rs}#{i}" for rs in turned for i in (0, 1)):
-                self._told.update(_told(name, speakers[name]))
+            for name in (f"{rs}#{i}" for rs in sorted(turned) for i in (0, 1)):
+                self._told.update(_told(name, speakers[name]) if name in speakers else ())
 
     def ended(self, speaker: str, peer: str) -> bool:
         """A session ended; whether anything was remembered of it."""
