@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,12 @@ def test_keys_and_items_go() -> None:
         "-    to: far   # one direction",
         "+  - to: far   # one direction",
     ]
+
+
+def test_an_edit_survives_a_message() -> None:
+    """Findings of a network that is up come over a socket, with their remedies."""
+    edit = pickle.loads(pickle.dumps(Edit(path=("route_servers", "rs", "peers", "nva1"), value=ABSENT)))
+    assert rewritten(BLOCK, [edit]) == BLOCK.replace("      - nva1\n", "")
 
 
 def test_what_is_not_there_need_not_go() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Final
 
 from dualhome.topology.reading import Path
@@ -17,14 +18,13 @@ END: Final = "+"
 NAMES_OF_ITEMS = ("name", "gateway", "prefix", "on", "node")
 
 
-class Absent:
+class Absent(Enum):
     """What stands where nothing shall stand."""
 
-    def __repr__(self) -> str:
-        return "ABSENT"
+    ABSENT = "absent"
 
 
-ABSENT: Final = Absent()
+ABSENT: Final = Absent.ABSENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
