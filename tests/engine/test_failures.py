@@ -54,6 +54,7 @@ def test_what_fails_goes_down_and_comes_back(target: object, sessions: dict[str,
     it.restore()
 
 
+@pytest.mark.rules("R75", "R115")
 def test_a_crash_is_known_at_once_and_silence_when_the_hold_time_is_over() -> None:
     it, took_s = _broken("nva1")
     assert took_s < 0.1
@@ -79,6 +80,7 @@ def test_silence_shorter_than_the_hold_time_costs_no_session() -> None:
     assert next_hops(it, "vm", "10.99.0.0/16") == ["10.1.2.4"]  # sent again
 
 
+@pytest.mark.rules("R75")
 def test_a_lower_hold_time_of_either_end_counts() -> None:
     it = run(network_virtual_appliances={"nva1": {"timers": {"keepalive_s": 3, "hold_s": 9}}})
     it.wait(100)
@@ -160,6 +162,7 @@ def test_rest_has_reasons() -> None:
     slow.settle(4)
 
 
+@pytest.mark.rules("R76")
 def test_an_unknown_peer_is_refused() -> None:
     """R76."""
     it = run(
@@ -173,6 +176,7 @@ def test_an_unknown_peer_is_refused() -> None:
     assert not it.engine.wants("rs#0", "nva3")
 
 
+@pytest.mark.rules("R87")
 def test_over_the_limit_the_session_ends_and_at_the_limit_it_stays() -> None:
     """R87: what is held and what arrives count together."""
     it = run(route_servers={"rs": {"max_routes_per_peer": 5}})
@@ -192,6 +196,7 @@ def test_over_the_limit_the_session_ends_and_at_the_limit_it_stays() -> None:
     assert states(it, "rs/nva1") == {"Established"}
 
 
+@pytest.mark.rules("R87")
 def test_announcing_all_anew_counts_twice() -> None:
     """R87: 2,001 of 4,000 are too many when they come again."""
     it = run(route_servers={"rs": {"max_routes_per_peer": 8}})
@@ -247,6 +252,7 @@ def test_the_standby_instance_takes_over_and_hands_back(how: str) -> None:
     assert next_hops(it, "vm", "172.20.0.0/16") == ["10.0.1.7"]
 
 
+@pytest.mark.rules("R162")
 @pytest.mark.parametrize("delay_s", [0, 2])
 def test_a_prefix_is_announced_while_its_host_is_reached(delay_s: int) -> None:
     """R162; with slow programming the host is reached only when the NICs know."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from dualhome.bgp.policy import Policy
 from dualhome.model import Network
 from dualhome.net import Prefix
@@ -47,6 +49,7 @@ def names(stages: tuple[Policy, ...]) -> list[str]:
     return [term.name for stage in stages for term in stage]
 
 
+@pytest.mark.rules("R73")
 def test_an_nva_peers_with_the_instances_that_are_named() -> None:
     """R73, R76."""
     _, plan = hub()
@@ -55,6 +58,7 @@ def test_an_nva_peers_with_the_instances_that_are_named() -> None:
     assert {s.carrier for s in plan.sessions if "nva" in s.ends} == {Carrier.NETWORK}
 
 
+@pytest.mark.rules("R128", "R129")
 def test_route_server_and_gateways_exchange_of_themselves() -> None:
     """R128, R129: one session for each pair of instances; the idle instance of a VPN gateway waits."""
     _, plan = hub()
@@ -65,6 +69,7 @@ def test_route_server_and_gateways_exchange_of_themselves() -> None:
     assert peers["er#0"].policy.reflector_client
 
 
+@pytest.mark.rules("R34", "R36")
 def test_a_route_server_originates_its_space_and_that_of_transit_spokes() -> None:
     """R34, R35: a plain peering adds nothing."""
     _, plan = hub()
@@ -74,6 +79,7 @@ def test_a_route_server_originates_its_space_and_that_of_transit_spokes() -> Non
     assert str(origins[Prefix.parse("10.0.0.0/16")].next_hop) == "10.0.0.4"
 
 
+@pytest.mark.rules("R59", "R105", "R150")
 def test_own_space_is_refused_from_nvas_and_sites() -> None:
     """R59, R150."""
     _, plan = hub()
@@ -83,6 +89,7 @@ def test_own_space_is_refused_from_nvas_and_sites() -> None:
         assert check.reason == "own-prefix"
 
 
+@pytest.mark.rules("R127")
 def test_branch_to_branch_off_keeps_gateways_routes_from_nvas() -> None:
     """R127."""
     _, on = hub(True)
@@ -126,6 +133,7 @@ def test_a_vpn_gateway_knows_static_prefixes_and_never_tells_a_site_its_own() ->
     assert "store" not in plan.speakers
 
 
+@pytest.mark.rules("R101")
 def test_what_an_nva_tells_a_route_server() -> None:
     """R101, R163: override or strip, then extra copies; without multihop what it hears is of no use (R74)."""
     _, plan = hub()
@@ -137,6 +145,7 @@ def test_what_an_nva_tells_a_route_server() -> None:
     assert plan.speakers["nva"].config.peers["rs#0"].policy.usable
 
 
+@pytest.mark.rules("R92")
 def test_a_route_server_reflects_within_its_own_network_only() -> None:
     """R92: the knob's default."""
     text = HUB.replace("BRANCH", "false").replace("  - {between: [hub, plain]}", "  - {between: [hub, plain]}")
