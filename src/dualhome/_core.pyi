@@ -125,10 +125,9 @@ class Rib:
     "|=" where of these only routes of the best one's neighboring AS are.
     Known rounds: next-hop (drops routes of peers whose next hops can't be used), preference (R107 class filter, by `preference`),
     weight (highest), local-preference (highest), self (own routes first), as-path (shortest), preference-tie (under ASPath keep
-    ExpressRoute, D12),
-    origin (lowest), med (RFC 4271 9.1.2.2 c, missing = 0), med-of-any (lowest, whatever the neighboring AS), ebgp (eBGP over iBGP), |, router-id (lowest router ID, or ORIGINATOR_ID),
-    cluster-list (shortest),
-    peer-address (lowest), peer (lowest number; always decides).
+    ExpressRoute, D12), origin (lowest), med (RFC 4271 9.1.2.2 c, missing = 0), med-of-any (lowest, whatever the neighboring AS),
+    ebgp (eBGP over iBGP), |, router-id (lowest router ID, or ORIGINATOR_ID), cluster-list (shortest), peer-address (lowest),
+    peer (lowest number; always decides).
     """
 
     def __new__(

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from dualhome.forwarding.effective import effective_routes
 from dualhome.forwarding.trace import FlowTable, paths
 from dualhome.model import Link, Network, RouteServer, SessionSpec, StaticRoute, VpnConnection
 from tests.forwarding.fake import (
@@ -155,14 +156,14 @@ def test_a_gateway_follows_what_the_route_server_programmed_not_the_route_server
     ]
 
 
-@pytest.mark.rules("R68")
-def test_an_nvas_default_is_none_of_a_gateways() -> None:
-    """R68: what only the default covers ends at the gateway."""
+@pytest.mark.rules("R68", "R185")
+def test_an_nvas_default_is_no_row_of_a_gateways_yet_packets_through_it_follow_it() -> None:
+    """R68, R185: what comes from beyond Azure for the Internet leaves by the NVA, which here sends it to itself (L-011)."""
     programmed = {"hub": {**ON_PREMISES["hub"], **programs("0.0.0.0/0 10.1.2.4")}}
     ribs = {**SPOKE_PREFIX, "dc-r1": rib("0.0.0.0/0 circuit#0"), "circuit#0": rib("0.0.0.0/0 er#0"), "er#0": rib("0.0.0.0/0 rs#0")}
-    assert ways(world(hub(), programs=programmed, ribs=ribs), "dc-host", "internet") == [
-        "dc-r1 > circuit#0 > er#0: dropped at er#0 because no-route"
-    ]
+    there = world(hub(), programs=programmed, ribs=ribs)
+    assert [row.next_hop_type for row in effective_routes(there, "er") if row.prefix == P("0.0.0.0/0")] == ["Internet"]
+    assert ways(there, "dc-host", "internet") == ["dc-r1 > circuit#0 > er#0 > nva > nva: dropped at nva because loop"]
 
 
 def test_fastpath_bypasses_the_gateway_and_its_route_table_toward_its_own_network_alone() -> None:

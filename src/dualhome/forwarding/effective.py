@@ -33,12 +33,12 @@ RANK = {"User": 0, "VirtualNetworkGateway": 1, "Default": 2}  # R56, step 4
 
 
 class Routes:
-    """A NIC's rows, and which of them takes an address."""
+    """A NIC's rows, and which of them takes an address. `through` are rows that nobody lists and that packets through a gateway follow."""
 
-    def __init__(self, rows: Iterable[EffectiveRoute]) -> None:
+    def __init__(self, rows: Iterable[EffectiveRoute], through: Iterable[EffectiveRoute] = ()) -> None:
         self.rows = tuple(sorted(rows, key=lambda r: (r.prefix, RANK[r.source], r.next_hop_type)))
         self._by_length: dict[tuple[int, int], dict[int, EffectiveRoute]] = {}
-        for row in self.rows:
+        for row in (*self.rows, *through):
             if row.state == "Active":
                 best = self._by_length.setdefault((row.prefix.version, row.prefix.length), {})
                 if row.prefix.bits not in best or RANK[row.source] < RANK[best[row.prefix.bits].source]:
@@ -105,7 +105,7 @@ def _subnet_routes(world: World, subnet: Subnet, nic: str | None, *, gateway: bo
             and all(a is b or not (a or b) for a, b in zip(made_of, tables, strict=True))
         ):
             return routes
-    fresh = Routes(_rows(world, network, subnet, tables, gateway=gateway))
+    fresh = Routes(_rows(world, network, subnet, tables, gateway=gateway), _through(world, subnet, tables) if gateway else ())
     known[:] = [(world.shape(), tables, fresh), *known[:1]]  # two: under partition a subnet has NICs of both instances
     return fresh
 
@@ -135,6 +135,20 @@ def _rows(
     ]
     found = [*user, *overridden, *beaten.values(), *(row for row in (*system, *bgp.values()) if row.prefix not in mine)]
     return [row for row in found if row.prefix.version == 4] if _loses_ipv6(network, subnet.virtual_network) else found
+
+
+def _through(world: World, subnet: Subnet, tables: list[Mapping[Prefix, Programmed]]) -> list[EffectiveRoute]:
+    """The default route of an NVA isn't a gateway's own (R68), yet what comes in from beyond Azure leaves by the NVA, as Azure VMware Solution's traffic to
+    the Internet does (R185).
+    """
+    table = world.network.route_tables.get(subnet.route_table) if subnet.route_table else None
+    mine = {route.prefix for route in table.routes} if table else set()
+    if table is not None and table.disable_bgp_route_propagation:  # R63
+        return []
+    defaults = [{p: each[p] for p in DEFAULTS if p in each and each[p].route_class == "nva" and p not in mine} for each in tables]
+    shields = _Shields(world.network, [], [], gateway=True)
+    rows = [row for each in defaults for row, _ in _programmed_rows(world, subnet, each, shields, gateway=False)]
+    return [row for row in rows if row.next_hops]
 
 
 def _loses_ipv6(network: Network, virtual_network: str) -> bool:
