@@ -118,7 +118,7 @@ def test_a_finding_says_what_happens_and_what_helps(check) -> None:
     assert first.message == "hub1-rs drops 10.10.0.0/16 from hub1-nva: the AS path holds 65515, its own ASN"
     assert first.remedy == "set as_override (or as_strip) at hub1-nva toward hub1-rs"
     assert (first.severity, first.rule) == ("error", "R99")
-    assert list(first.to_data()) == ["code", "severity", "on", "message", "remedy", "rule", "file", "line", "column", "fixable"]
+    assert list(first.to_data()) == ["code", "severity", "on", "message", "remedy", "rule", "file", "line", "column", "fixable", "edits"]
     json.dumps(first.to_data())
 
 

@@ -121,6 +121,15 @@ def test_explain_and_completion(capsys: pytest.CaptureFixture[str]) -> None:
     assert [code for code, _ in complete_codes("L-05")] == ["L-050", "L-051", "L-052", "L-053", "L-054", "L-055"]
 
 
+def test_json_has_the_remedy_as_an_edit(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = ask(capsys, DESIGNS / "L-041.yaml", DESIGNS / "L-054.yaml", DESIGNS / "L-028.yaml", "--json")
+    assert [each["edits"] for each in json.loads(out)["findings"]] == [
+        [{"path": ["network_virtual_appliances", "nva", "ip_forwarding"], "value": True}],
+        [{"path": ["metric_alerts", 1], "remove": True}],
+        [],
+    ]
+
+
 def test_sarif_to_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     status, out, _ = ask(capsys, DESIGNS / "L-003.yaml", "--sarif", "-o", tmp_path / "found.sarif")
     assert (status, out) == (1, "")

@@ -76,7 +76,19 @@ def test_check_says_no_with_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 1
     assert found["ok"] is False
     assert {"L-004"} <= {each["code"] for each in found["findings"]}
-    assert list(found["findings"][0]) == ["code", "severity", "on", "message", "remedy", "rule", "file", "line", "column", "fixable"]
+    assert list(found["findings"][0]) == [
+        "code",
+        "severity",
+        "on",
+        "message",
+        "remedy",
+        "rule",
+        "file",
+        "line",
+        "column",
+        "fixable",
+        "edits",
+    ]
 
 
 def test_a_dropped_packet_is_a_no(capsys: pytest.CaptureFixture[str]) -> None:

@@ -47,6 +47,7 @@ class Finding:
             "line": self.line,
             "column": self.column,
             "fixable": bool(self.edits),
+            "edits": [edit.to_data() for edit in self.edits],
         }
 
 

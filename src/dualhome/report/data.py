@@ -79,6 +79,7 @@ def finding(row: Finding) -> Data:
         "line": row.line,
         "column": row.column,
         "fixable": bool(row.edits),
+        "edits": [edit.to_data() for edit in row.edits],
     }
 
 
@@ -95,6 +96,7 @@ def fault(row: Fault) -> Data:
         "line": row.line,
         "column": row.column,
         "fixable": False,
+        "edits": [],
     }
 
 

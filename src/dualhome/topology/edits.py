@@ -34,6 +34,10 @@ class Edit:
     path: Path
     value: object
 
+    def to_data(self) -> dict[str, object]:
+        """For JSON: the path, and what stands there then, or that nothing does."""
+        return {"path": [*self.path], **({"remove": True} if self.value is ABSENT else {"value": self.value})}
+
 
 def actual(data: Any, path: Path) -> Path:
     """The path in plain data of what a path names; where the data ends before the path does, the rest stays as it is."""
