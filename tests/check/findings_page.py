@@ -18,7 +18,8 @@ simulated network; L-002, L-006, L-007, L-016 and L-017, and L-008 where there i
 
 `--fix` carries out the remedies that need no decision, until none is left: the file changes in their places, all else stays byte by byte, and it is replaced
 only by what has fewer findings. `--diff` shows the difference instead. A comment `# accepted: L-018 why` on a finding's line, or alone on the line above,
-accepts it. `--json` has each remedy as edits (`path`, `value`), `--sarif` prints SARIF 2.1.0 with remedies as replacements and accepted findings as suppressed; `--explain CODE` says what stands here.
+accepts it. `--json` has each remedy as edits (`path`, `value`), `--sarif` prints SARIF 2.1.0 with remedies as replacements
+and accepted findings as suppressed; `--explain CODE` says what stands here.
 """
 
 
