@@ -129,7 +129,7 @@ class Programs:
         self._lasting: dict[Key, Persistent] = {}
         self._servers: dict[str, RouteServer] = {}
         self._kept: dict[Key, Table] = {}
-        self._remembered: Instant | None = None
+        self._remembered: dict[str, Instant] = {}  # by virtual network, when
         self._generation = 0
         self._network = network
         self.change(network)
@@ -161,15 +161,13 @@ class Programs:
         """What the route server gives to NICs: what RIBs say, and what persists (`persist_routes_minutes`)."""
         return self._lasting[key].installed if key in self._lasting else self._wanted(key)
 
-    def remember(self, now: Instant) -> None:
-        """Before something fails: what NICs have, for if both instances of a route server die, it stays (D15). Of all that fails in one instant the first
-        finds NICs as they were, so the order of failures means nothing.
+    def remember(self, now: Instant, changes: Callable[[str], bool]) -> None:
+        """Before something fails: what NICs have of the route servers that it changes at once, for if both instances die, it stays (D15). Of all that fails
+        in one instant the first finds NICs as they were, so the order of failures means nothing.
         """
-        if now == self._remembered or not self._keeps:
-            return
-        self._remembered = now
-        for place, rs in self._servers.items():
-            if self._working(place):
+        for place, rs in self._servers.items() if self._keeps else ():
+            if self._remembered.get(place) != now and changes(rs.name) and self._working(place):
+                self._remembered[place] = now
                 self._kept.update((key, self._wanted(key)) for key in _keys(rs))
 
     @property
