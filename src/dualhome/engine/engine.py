@@ -29,7 +29,7 @@ from dualhome.errors import RequestError
 from dualhome.forwarding.security import answers_probes
 from dualhome.forwarding.trace import paths
 from dualhome.forwarding.world import Programmed, RibHop
-from dualhome.model import Network, Nic, base_name
+from dualhome.model import Network, Nic
 from dualhome.net import Address, Prefix
 from dualhome.plan import Carrier, Plan
 from dualhome.units import Instant, between, seconds
@@ -257,7 +257,7 @@ class Engine:
         after = Faults(self.network)
         after.active = self._faults.active
         after.add(target)
-        self._programs.remember(self.now, lambda rs: self._changes_at_once(rs, target, after))
+        self._programs.remember(self.now, lambda each: self._changes_at_once(each, target, after))
         cut = target.kind == "link" and target.how == "crash"
         before = [s.ends for s in self.plan.sessions if self._passes(*s.ends)] if cut else []
         self._faults.add(target)
@@ -269,11 +269,11 @@ class Engine:
             if not self._passes(*ends):
                 effects.append(events.Cut(*ends))
 
-    def _changes_at_once(self, route_server: str, target: Target, after: Faults) -> bool:
-        """Whether a failure changes what a route server says in this very instant: an instance dies, or a session is taken from it."""
-        if target.kind == "session" and any(covers(base_name(end), route_server) for end in pair_of(target.name)):
-            return True
-        return any(after.mute(each) and not self._faults.mute(each) for each in (f"{route_server}#0", f"{route_server}#1"))
+    def _changes_at_once(self, speaker: str, target: Target, after: Faults) -> bool:
+        """Whether a failure changes what a speaker knows in this very instant: it dies, or a session is taken from it."""
+        if target.kind == "session":
+            return any(covers(end, speaker) for end in pair_of(target.name))
+        return after.mute(speaker) and not self._faults.mute(speaker)
 
     def _restore(self, target: Target | str, effects: list[Effect]) -> None:
         ended = [name for name in self._ended if isinstance(target, str) or (target.kind == "node" and covers(target.name, name))]
@@ -289,7 +289,7 @@ class Engine:
     def _end(self, name: str, why: str, effects: list[Effect]) -> None:
         """A speaker is gone, its node is not: packets pass it still, by what others do with its routes."""
         if name in self.speakers and name not in self._dead:
-            self._programs.remember(self.now, lambda rs: covers(rs, name))
+            self._programs.remember(self.now, lambda each: each == name)
             self._ended[name] = None
             self._version += 1
             self._log("process", name, why)

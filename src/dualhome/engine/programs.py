@@ -162,11 +162,11 @@ class Programs:
         return self._lasting[key].installed if key in self._lasting else self._wanted(key)
 
     def remember(self, now: Instant, changes: Callable[[str], bool]) -> None:
-        """Before something fails: what NICs have of the route servers that it changes at once, for if both instances die, it stays (D15). Of all that fails
-        in one instant the first finds NICs as they were, so the order of failures means nothing.
+        """Before something fails that changes these speakers at once: what NICs have of route servers that hang on them, for if both instances die, it
+        stays (D15). Of all that fails in one instant the first finds NICs as they were, so the order of failures means nothing.
         """
         for place, rs in self._servers.items() if self._keeps else ():
-            if self._remembered.get(place) != now and changes(rs.name) and self._working(place):
+            if self._remembered.get(place) != now and any(map(changes, self._programmers(place))) and self._working(place):
                 self._remembered[place] = now
                 self._kept.update((key, self._wanted(key)) for key in _keys(rs))
 
