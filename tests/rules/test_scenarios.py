@@ -266,9 +266,7 @@ def test_instead_an_nva_peers_with_both_regions_route_servers() -> None:
         .replace("peers: [nva1]", "peers: [nva1, nva2]")
         .replace("peers: [nva2]", "peers: [nva1, nva2]")
     )
-    text = text.replace(
-        "as_strip: [rs1], export: {rs1: from-far}", "as_strip: true, export: {rs2: of-one, rs1: nothing}"
-    )
+    text = text.replace("as_strip: [rs1], export: {rs1: from-far}", "as_strip: true, export: {rs2: of-one, rs1: nothing}")
     text = text.replace("as_strip: [rs2], export: {rs2: from-near}", "as_strip: true, export: {rs1: of-two, rs2: nothing}")
     text += """
   of-one: [{match: {prefix: {equals: [10.11.0.0/16]}}}, {actions: {prefix: drop}}]

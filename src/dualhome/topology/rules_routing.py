@@ -102,7 +102,14 @@ def route_server_peers(site: Site) -> Iterator[Wrong]:
             elif not x.get("any_peer_asn", default.any_peer_asn) and (int(asn) in RESERVED or asn > 65535):
                 why = "reserved" if int(asn) in RESERVED else "more than 16 bits"
                 text = f"the peer {name!r} has ASN {int(asn)}, which is {why} (R79)"
-                yield Wrong(path, text, "64512 to 65514 or 65521 to 65534, or a public one; 'any_peer_asn: true' goes beyond Azure", code="L-002", rule="R79", on=name)
+                yield Wrong(
+                    path,
+                    text,
+                    "64512 to 65514 or 65521 to 65534, or a public one; 'any_peer_asn: true' goes beyond Azure",
+                    code="L-002",
+                    rule="R79",
+                    on=name,
+                )
 
 
 def sessions(site: Site) -> Iterator[Wrong]:

@@ -151,5 +151,7 @@ def faults(wrongs: Iterable[Wrong], data: Mapping[str, Any], lines: Locator, fil
         line, column = lines.of(wrong.path, key=wrong.key)
         who, _ = owner(wrong.path, data)
         message = f"{who}: {wrong.text}" if who else wrong.text
-        found[Fault(file=file, line=line, column=column, message=message, hint=wrong.hint, code=wrong.code, rule=wrong.rule, on=wrong.on)] = None
+        found[
+            Fault(file=file, line=line, column=column, message=message, hint=wrong.hint, code=wrong.code, rule=wrong.rule, on=wrong.on)
+        ] = None
     return sorted(found, key=lambda fault: (fault.line, fault.column))
