@@ -130,9 +130,12 @@ def test_the_edge_takes_its_own_asn_twice_and_passes_communities() -> None:
 
 @pytest.mark.rules("R144")
 def test_microsoft_tags_prefixes_with_their_region_and_honors_no_community_of_customers() -> None:
-    run = settled(ON, {"on_premises": {"dc1": {"communities": {"c1": ["no-advertise", "65010:7"]}}}})
-    assert communities(run.learned("dc1/c1"), "10.0.0.0/16") == {"12076:50002"}
-    assert "12076:50004" in communities(run.learned("dc1/c1"), "10.1.0.0/16")
+    of_customer = {"on_premises": {"dc1": {"communities": {"c1": ["no-advertise", "65010:7"]}}}}
+    assert not communities(settled(ON, of_customer).learned("dc1/c1"), "10.0.0.0/16"), "nobody asked for any"
+    tagged = {"hub": {"bgp_community": "12076:20001"}, "spoke": {"bgp_community": "12076:20002"}}
+    run = settled(ON, {**of_customer, "virtual_networks": tagged})
+    assert communities(run.learned("dc1/c1"), "10.0.0.0/16") == {"12076:20001", "12076:50002"}
+    assert {"12076:20002", "12076:50004"} <= communities(run.learned("dc1/c1"), "10.1.0.0/16")
     assert not any(each.startswith("12076:") for each in communities(run.learned("dc1/c1"), "172.16.0.0/16"))
     assert communities(run.learned("er/c1"), "192.168.1.0/24") == {"65010:7"}
     assert "192.168.1.0/24" in prefixes(learned(run, "nva/rs")), "no-advertise is not obeyed"

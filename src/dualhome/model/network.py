@@ -124,6 +124,7 @@ class VirtualNetwork:
     region: str | None = None
     summarized_gateway_prefixes: tuple[Prefix, ...] = ()
     virtual_wan_hub: str | None = None
+    bgp_community: str | None = None  # on its prefixes toward ExpressRoute, beside its region's (R144)
     subnets: Mapping[str, Subnet] = field(default_factory=dict)
 
 

@@ -130,18 +130,20 @@ def _summaries(network: Network, gateway: VirtualNetworkGateway) -> Iterator[Ter
 
 def export_to_edge(network: Network, gateway: VirtualNetworkGateway) -> tuple[Policy, ...]:
     """Its space and what the route server relays; never one circuit's routes (R131). Every circuit hears the same, AVS as
-    on-premises (R185). Prefixes of virtual networks bear their region's community (R144).
+    on-premises (R185). Prefixes of virtual networks that have a community bear it (R144).
     """
     never = Term(name="circuit to circuit", match={"from": ["class:edge"]}, then="reject", source="R131")
     return (never, *_summaries(network, gateway)), tuple(_tag_regions(network, gateway))
 
 
 def _tag_regions(network: Network, gateway: VirtualNetworkGateway) -> Iterator[Term]:
-    """12076:5xxxx of the region that each prefix is from (R144)."""
+    """A virtual network's own community and with it 12076:5xxxx of its region, on its prefixes, where it is given one (R144)."""
     hub = gateway.virtual_network
     for name, tags in ((hub, ["vnet", "summary"]), *((spoke, [spoke]) for spoke in network.transit_spokes(hub))):
-        if tag := community(network.virtual_networks[name].region):
-            yield Term(name=f"region of {name}", match={"from": tags}, do=({"community_add": [tag]},), then="continue", source="R144")
+        place = network.virtual_networks[name]
+        if place.bgp_community is not None:
+            added = [place.bgp_community, *([region] if (region := community(place.region)) else [])]
+            yield Term(name=f"community of {name}", match={"from": tags}, do=({"community_add": added},), then="continue", source="R144")
 
 
 def export_to_site(network: Network, gateway: VirtualNetworkGateway, site: str) -> tuple[Policy, ...]:

@@ -133,6 +133,7 @@ def _virtual_network(name: str, x: Data, site: Site) -> VirtualNetwork:
         region=x.get("region"),
         summarized_gateway_prefixes=prefixes(x, "summarized_gateway_prefixes"),
         virtual_wan_hub=x.get("virtual_wan_hub"),
+        bgp_community=x.get("bgp_community"),
         subnets=subnets,
     )
 
