@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from networks import hub
 
+import dualhome
 from dualhome.app.checking import examine, repair
 
 DESIGNS = Path(__file__).parent / "designs"
@@ -54,6 +55,29 @@ def test_more_virtual_networks_than_a_route_server_supports(check) -> None:
         code for code, _ in codes(check, {"virtual_networks": dict([*spokes.items()][:497]), PEERINGS: dict([*peerings.items()][:497])})
     }
     assert ("L-105", "rs") in codes(check, {"virtual_networks": spokes, PEERINGS: peerings})
+
+
+@pytest.mark.rules("R28", "R53")
+def test_more_peerings_and_routes_than_azure_takes(check) -> None:
+    spokes = {f"s{i}": {"address_space": [f"10.{16 + i // 256}.{i % 256}.0/24"]} for i in range(499)}
+    assert ("L-108", "hub") in codes(check, {"virtual_networks": spokes, PEERINGS: {f"hub<->{name}": {} for name in spokes}})
+    routes = [{"prefix": f"203.{i // 256}.{i % 256}.0/24", "next_hop_type": "None"} for i in range(401)]
+    assert ("L-109", "many") in codes(check, {"route_tables": {"many": {"routes": routes}}})
+    assert codes(check, {"route_tables": {"many": {"routes": routes[:400]}}}) == set()
+
+
+@pytest.mark.rules("R90")
+def test_further_units_serve_more_machines(check) -> None:
+    quirks = {"quirks": {"virtual_machines_at_two_units": 1000}, "virtual_networks": {"spoke": {"subnets": {"many": "10.1.8.0/21"}}}}
+    machines = {f"m{i}": {"subnet": "spoke/many"} for i in range(998)}
+    assert codes(check, {**quirks, "virtual_machines": machines, SERVERS: {"rs": {"routing_infrastructure_units": 3}}}) == set()
+
+
+def test_more_prefixes_than_a_route_server_holds(check, monkeypatch: pytest.MonkeyPatch) -> None:
+    """L-106, with a limit that a small network can pass."""
+    assert codes(check, {}) == set()
+    monkeypatch.setattr("dualhome.check.beyond.PREFIXES", 1)
+    assert ("L-106", "rs") in codes(check, {})
 
 
 @pytest.mark.rules("R141")
@@ -153,3 +177,16 @@ def test_an_nva_that_does_not_import_the_route_servers_range_needs_no_route_to_i
     assert ("L-014", "nva1") in codes(check, {NVAS: {"nva1": without}})
     refusing = {"import": {"rs": [{"match": {"prefix": {"equals": ["10.0.0.0/16"]}}, "actions": {"prefix": "drop"}}]}}
     assert codes(check, {NVAS: {"nva1": {**without, **refusing}}}) == set()
+
+
+@pytest.mark.rules("R64", "R164")
+def test_what_is_hidden_from_the_internet_alone_is_not_hidden_from_another_spoke() -> None:
+    """L-028: two firewalls that translate toward the Internet announce the default; what spokes tell each other goes by either of them, too."""
+    text = (Path(__file__).parents[2] / "docs/guide/firewall-one-hub.yaml").read_text("utf-8").partition("\nintents:")[0]
+    assert text.count(", 10.0.0.0/8") == 2
+    spokes = text.replace(", 10.0.0.0/8", "")
+    assert [f.message for f in dualhome.parse(spokes).check()] == [
+        "flows to 10.11.1.4/32, 10.12.1.4/32 are dropped where their answers come by another NVA: fw1, fw2 keep state side by side"
+    ] * 2
+    one_spoke = spokes.replace("  spoke2-vm: {subnet: spoke2/workload, address: 10.12.1.4}\n", "")
+    assert dualhome.parse(one_spoke).check() == []

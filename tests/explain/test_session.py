@@ -40,7 +40,7 @@ def test_a_session_that_is_up() -> None:
     assert [(step.text, step.rule) for step in told.steps] == [
         ("its packets are carried by the peering of spoke and hub1", "R44"),
         ("hold time 180 s, as both propose", "R75"),
-        ("eBGP, AS 65515 and AS 65001; both can IPv4 unicast, 4-octet AS numbers, route refresh, messages up to 65535 octets", "R78"),
+        ("eBGP, AS 65515 and AS 65001; both know IPv4 unicast, 4-octet AS numbers, route refresh, messages up to 65535 octets", "R78"),
         ("spoke-rs has received 1 route from hub1-nva: 1 accepted, 0 rejected; it advertises 1 route", ""),
     ]
     assert told.refusals == ()

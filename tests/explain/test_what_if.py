@@ -147,6 +147,10 @@ def test_as_data(run: Run) -> None:
         ("{fail: }", "fail names nothing"),
         ("{announce: dc-r1}", "announce names a router and its prefixes"),
         ("{}", "is no change"),
+        (
+            "network_virtual_appliances.hub2-nva.prepend={spoke-rs:2}",
+            "'spoke-rs:2' is one word to YAML ('spoke-rs: 2', with a space)",
+        ),
     ],
 )
 def test_a_change_that_is_wrong_is_told_like_a_file(run: Run, change: str, fault: str) -> None:

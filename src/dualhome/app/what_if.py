@@ -116,7 +116,18 @@ def _yaml(text: str, yaml: str) -> Any:
         raise TopologyError(told) from error
     if doubled:
         raise TopologyError([_fault(text, fault.message, fault.hint) for fault in doubled])
+    if glued := next(_glued(root.value), ""):
+        key, _, value = glued.partition(":")
+        raise TopologyError([_fault(text, f"{glued!r} is one word to YAML", f"'{key}: {value}', with a space")])
     return root.value
+
+
+def _glued(value: object) -> Iterator[str]:
+    """Keys without a value that hold a colon: `{spoke-rs:2}`, where `{spoke-rs: 2}` was meant."""
+    for key, inner in value.items() if isinstance(value, Mapping) else ():
+        if inner is None and re.search(r":[^:]+$", key):
+            yield key
+        yield from _glued(inner)
 
 
 def _fault(text: str, message: str, hint: str = "") -> Fault:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from dualhome.check.finding import Design, Draft, Path
 from dualhome.check.loops import listed
 from dualhome.check.remedies import with_routes
 from dualhome.check.servers import nva_place
-from dualhome.forwarding.effective import EffectiveRoute
+from dualhome.forwarding.effective import EffectiveRoute, Routes
 from dualhome.model import Nic, Router, base_name
 from dualhome.net import DEFAULT_V4, Address, Prefix
 from dualhome.plan import Carrier
 from dualhome.topology.edits import Edit
 
 HALVES = (Prefix.parse("0.0.0.0/1"), Prefix.parse("128.0.0.0/1"))
+ASKED = 50  # machines, whether a default route leads to one
 DEFAULTS = (DEFAULT_V4, *HALVES, Prefix.parse("::/0"))
 
 
@@ -114,9 +116,14 @@ def stateful_side_by_side(design: Design) -> Iterator[Draft]:
             continue
         for row in design.rows(nic.name):
             nvas = {owner[hop].name: owner[hop] for hop in row.next_hops if hop in owner} if row.state == "Active" else {}
+            if len(nvas) < 2:
+                continue
             names = tuple(sorted(name for name, nva in nvas.items() if nva.stateful and not _translated(nva, row.prefix)))
-            if len(nvas) > 1 and names:
+            if names:
                 found.setdefault(names, []).append(row.prefix)
+            hiding = tuple(sorted(name for name, nva in nvas.items() if nva.stateful and nva.translates is True and name not in names))
+            if hiding and (other := _machine_beyond(design, nic, row)) is not None:
+                found.setdefault(hiding, []).append(other)
     for names, prefixes in sorted(found.items()):
         for name in names:
             yield Draft(
@@ -126,6 +133,13 @@ def stateful_side_by_side(design: Design) -> Iterator[Draft]:
                 rule="R64, R164",
                 where=nva_place(name),
             )
+
+
+def _machine_beyond(design: Design, nic: Nic, row: EffectiveRoute) -> Prefix | None:
+    """Another machine that this row leads to: what is translated toward the Internet alone isn't toward it. The first few are asked."""
+    others = (each for each in design.subnets_with_machines() if each.machine not in design.network.nvas and each.subnet != nic.subnet)
+    rows = Routes(design.rows(nic.name))
+    return next((each.address.host_prefix for each in islice(others, ASKED) if rows.select(each.address) == row), None)
 
 
 def _translated(nva: Router, prefix: Prefix) -> bool:

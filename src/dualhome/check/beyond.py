@@ -8,12 +8,14 @@ from dualhome.check.finding import Design, Draft
 from dualhome.check.peerings import place as peering_place
 from dualhome.check.policies import permits
 from dualhome.check.servers import nva_place, place
+from dualhome.forwarding.limits import too_many_peerings, too_many_user_routes
 from dualhome.model import Router, RouteServer, base_name
 from dualhome.net import Address
 
 LEAST_HOLD_S = 3
 VIRTUAL_NETWORKS = 500
 PREFIXES = 10_000
+MACHINES_A_UNIT = 1000  # each unit beyond the first two (R90)
 
 
 def hold_time(design: Design) -> Iterator[Draft]:
@@ -77,19 +79,21 @@ def half_a_peering(design: Design) -> Iterator[Draft]:
 
 
 def machines(design: Design) -> Iterator[Draft]:
-    """L-104: two routing infrastructure units serve 4,000 machines in a route server's network and those peered with it (R90, D6)."""
+    """L-104: two routing infrastructure units serve 4,000 machines in a route server's network and those peered with it, each further one 1,000
+    (R90, D6).
+    """
     network = design.network
     by_home: dict[str, int] = {}
     for nic in network.nics():
         by_home[nic.virtual_network] = by_home.get(nic.virtual_network, 0) + 1
-    most = network.quirks.virtual_machines_at_two_units
     for rs in network.route_servers.values():
+        most = network.quirks.virtual_machines_at_two_units + MACHINES_A_UNIT * (rs.routing_infrastructure_units - 2)
         count = sum(by_home.get(name, 0) for name in {rs.virtual_network, *(p.remote for p in network.connected(rs.virtual_network))})
         if count > most:
             yield Draft(
                 on=rs.name,
-                message=f"{rs.name} serves {count} machines, and two routing infrastructure units are meant for {most}",
-                remedy="add routing infrastructure units (1,000 machines each)",
+                message=f"{rs.name} serves {count} machines, and {rs.routing_infrastructure_units} routing infrastructure units are meant for {most}",
+                remedy=f"add routing infrastructure units ({MACHINES_A_UNIT:,} machines each)",
                 rule="R90",
                 where=place(rs),
             )
@@ -107,6 +111,30 @@ def virtual_networks(design: Design) -> Iterator[Draft]:
                 rule="R28",
                 where=place(rs),
             )
+
+
+def peerings(design: Design) -> Iterator[Draft]:
+    """L-108: a virtual network has 500 peerings by default (R28)."""
+    for found in too_many_peerings(design.network):
+        yield Draft(
+            on=found.name,
+            message=f"{found.name} has {found.count} peerings, and Azure creates {found.limit}",
+            remedy="share the spokes among several hubs",
+            rule="R28",
+            where=("virtual_networks", found.name),
+        )
+
+
+def user_routes(design: Design) -> Iterator[Draft]:
+    """L-109: a route table takes 400 routes (R53)."""
+    for found in too_many_user_routes(design.network):
+        yield Draft(
+            on=found.name,
+            message=f"{found.name} has {found.count} routes, and Azure takes {found.limit}",
+            remedy="write fewer, shorter prefixes, or several route tables",
+            rule="R53",
+            where=("route_tables", found.name),
+        )
 
 
 def prefixes(design: Design) -> Iterator[Draft]:

@@ -75,6 +75,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     Check(code="L-105", severity="warning", run=beyond.virtual_networks),
     Check(code="L-106", severity="warning", run=beyond.prefixes),
     Check(code="L-107", severity="error", run=beyond.too_many_to_a_circuit),
+    Check(code="L-108", severity="warning", run=beyond.peerings),
+    Check(code="L-109", severity="error", run=beyond.user_routes),
 )
 
 

@@ -504,6 +504,8 @@ _ALL: Final = (
         "Microsoft's edge ends the session",
         "summarise, or Premium",
     ),
+    _entry("108", "W", "R28", "more than 500 peerings of one virtual network", "Azure creates no more", "several hubs"),
+    _entry("109", "E", "R53", "more than 400 routes in one route table", "Azure refuses the table", "fewer, shorter prefixes"),
 )
 
 ENTRIES: Final[Mapping[str, Entry]] = {entry.code: entry for entry in _ALL}

@@ -125,7 +125,7 @@ def _up_steps(engine: Engine, speaker: str, peer: str) -> Iterator[Step]:
         yield Step(
             node=speaker,
             what="capabilities",
-            text=f"{kind}, AS {asn.local_asn} and AS {asn.remote_asn}; both can {', '.join(words)}",
+            text=f"{kind}, AS {asn.local_asn} and AS {asn.remote_asn}; both know {', '.join(words)}",
             rule="R78",
         )
     if speaker in engine.speakers:
