@@ -49,7 +49,7 @@ def effective(
 
 def finding(code: str, on: str) -> Any:
     text = {"severity": "error", "message": "m", "remedy": "r", "rule": "R1", "file": "f", "line": 1, "column": 1}
-    return SimpleNamespace(code=code, on=on, **text)
+    return SimpleNamespace(code=code, on=on, edits=(), **text)
 
 
 class RestlessError(DualhomeError):
