@@ -32,6 +32,8 @@ UNSHOWN: Final = (
     "lost_in",
     "on",
     "rule",
+    "fixable",
+    "edits",
 )
 Path = tuple[str | int, ...]  # where in the step the item stands
 
