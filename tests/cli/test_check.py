@@ -117,7 +117,7 @@ def test_explain_and_completion(capsys: pytest.CaptureFixture[str]) -> None:
     assert out.startswith("L-027 (warning): NVAs carry a spoke's packets")
     assert "Rules: R169.\n" in out
     status, _, err = ask(capsys, "--explain", "L-099")
-    assert (status, err) == (2, "dualhome: no finding 'L-099' (they are L-001 to L-055 and L-101 to L-107)\n")
+    assert (status, err) == (2, "dualhome: no finding 'L-099' (they are L-001 to L-055 and L-101 to L-109)\n")
     assert [code for code, _ in complete_codes("L-05")] == ["L-050", "L-051", "L-052", "L-053", "L-054", "L-055"]
 
 
