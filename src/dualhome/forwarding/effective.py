@@ -105,15 +105,17 @@ def _subnet_routes(world: World, subnet: Subnet, nic: str | None, *, gateway: bo
             and all(a is b or not (a or b) for a, b in zip(made_of, tables, strict=True))
         ):
             return routes
-    fresh = Routes(_rows(world, network, subnet, tables, gateway=gateway), _through(world, subnet, tables) if gateway else ())
+    fresh = _mixed(world, network, subnet, tables, gateway=gateway)
     known[:] = [(world.shape(), tables, fresh), *known[:1]]  # two: under partition a subnet has NICs of both instances
     return fresh
 
 
-def _rows(
-    world: World, network: Network, subnet: Subnet, tables: list[Mapping[Prefix, Programmed]], *, gateway: bool
-) -> list[EffectiveRoute]:
-    """System, BGP and user-defined routes; of one prefix a user's is Active and the others Invalid (R60), one of BGP is there alone (R61)."""
+def _mixed(world: World, network: Network, subnet: Subnet, tables: list[Mapping[Prefix, Programmed]], *, gateway: bool) -> Routes:
+    """System, BGP and user-defined routes; of one prefix a user's is Active and the others Invalid (R60), one of BGP is there alone (R61).
+
+    The default route of an NVA isn't a gateway's own (R68), yet what comes in from beyond Azure leaves by the NVA, as Azure VMware Solution's traffic to
+    the Internet does (R185).
+    """
     table = network.route_tables.get(subnet.route_table) if subnet.route_table else None
     user = list(_user_rows(world, subnet, table))
     mine = {row.prefix for row in user}
@@ -121,11 +123,15 @@ def _rows(
     peered = [] if table and table.disable_peering_route else list(_peering_rows(world, subnet))  # R54
     bgp: dict[Prefix, EffectiveRoute] = {}
     beaten: dict[Prefix, EffectiveRoute] = {}
+    through: list[EffectiveRoute] = []
     if table is None or not table.disable_bgp_route_propagation:  # R63
         shields = _Shields(network, local, peered, gateway=gateway)
         for each in tables:
-            for row, shield in _programmed_rows(world, subnet, each, shields, gateway=gateway):
-                (beaten if shield else bgp).setdefault(row.prefix, row)
+            for row, shield in _programmed_rows(world, subnet, each, shields):
+                if gateway and row.prefix in DEFAULTS and each[row.prefix].route_class == "nva":
+                    through += [row] if row.next_hops else []
+                else:
+                    (beaten if shield else bgp).setdefault(row.prefix, row)
     system = [*local, *peered, *_default_rows(network, subnet, mine, set(bgp))]
     system = [row for row in system if row.prefix not in bgp]  # R61
     overridden = [
@@ -134,21 +140,8 @@ def _rows(
         if row.prefix in mine
     ]
     found = [*user, *overridden, *beaten.values(), *(row for row in (*system, *bgp.values()) if row.prefix not in mine)]
-    return [row for row in found if row.prefix.version == 4] if _loses_ipv6(network, subnet.virtual_network) else found
-
-
-def _through(world: World, subnet: Subnet, tables: list[Mapping[Prefix, Programmed]]) -> list[EffectiveRoute]:
-    """The default route of an NVA isn't a gateway's own (R68), yet what comes in from beyond Azure leaves by the NVA, as Azure VMware Solution's traffic to
-    the Internet does (R185).
-    """
-    table = world.network.route_tables.get(subnet.route_table) if subnet.route_table else None
-    mine = {route.prefix for route in table.routes} if table else set()
-    if table is not None and table.disable_bgp_route_propagation:  # R63
-        return []
-    defaults = [{p: each[p] for p in DEFAULTS if p in each and each[p].route_class == "nva" and p not in mine} for each in tables]
-    shields = _Shields(world.network, [], [], gateway=True)
-    rows = [row for each in defaults for row, _ in _programmed_rows(world, subnet, each, shields, gateway=False)]
-    return [row for row in rows if row.next_hops]
+    loses = _loses_ipv6(network, subnet.virtual_network)
+    return Routes(*([row for row in rows if not loses or row.prefix.version == 4] for rows in (found, through)))
 
 
 def _loses_ipv6(network: Network, virtual_network: str) -> bool:
@@ -232,20 +225,18 @@ def _default_rows(network: Network, subnet: Subnet, mine: set[Prefix], learned: 
 
 
 def _programmed_rows(
-    world: World, subnet: Subnet, table: Mapping[Prefix, Programmed], shields: _Shields, *, gateway: bool
+    world: World, subnet: Subnet, table: Mapping[Prefix, Programmed], shields: _Shields
 ) -> Iterator[tuple[EffectiveRoute, bool]]:
     """What a route server or gateway programs (R49, R50), and whether a VnetLocal or peering row of the same prefix beats it (R56, R62). A next hop out of
     reach makes a row of type None (R43, R119).
 
-    Left out is what such a row covers and nobody lists, link-local prefixes, and on gateways the default of an NVA (R68).
+    Left out is what such a row covers and nobody lists, and link-local prefixes.
     """
     reach = _reachable_space(world, subnet)
     reached: dict[tuple[Address, ...], tuple[Address, ...]] = {}  # routes share next hops
     for prefix, route in table.items():
         beaten = shields.keep_away(prefix, route.route_class)
         if (beaten and not shields.listed(prefix)) or LINK_LOCAL.covers(prefix):
-            continue
-        if gateway and prefix in DEFAULTS and route.route_class == "nva":
             continue
         if route.next_hops not in reached:
             reached[route.next_hops] = tuple(sorted(hop for hop in route.next_hops if reach.covers(hop.host_prefix)))
