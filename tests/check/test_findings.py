@@ -10,6 +10,7 @@ from settled import Settled
 
 from dualhome.check import CHECKS, ENTRIES, findings
 from dualhome.plan import make_plan
+from dualhome.report import data
 from dualhome.topology import parse
 
 NVAS = "network_virtual_appliances"
@@ -118,8 +119,20 @@ def test_a_finding_says_what_happens_and_what_helps(check) -> None:
     assert first.message == "hub1-rs drops 10.10.0.0/16 from hub1-nva: the AS path holds 65515, its own ASN"
     assert first.remedy == "set as_override (or as_strip) at hub1-nva toward hub1-rs"
     assert (first.severity, first.rule) == ("error", "R99")
-    assert list(first.to_data()) == ["code", "severity", "on", "message", "remedy", "rule", "file", "line", "column", "fixable", "edits"]
-    json.dumps(first.to_data())
+    assert list(data.finding(first)) == [
+        "code",
+        "severity",
+        "on",
+        "message",
+        "remedy",
+        "rule",
+        "file",
+        "line",
+        "column",
+        "fixable",
+        "edits",
+    ]
+    json.dumps(data.finding(first))
 
 
 def test_a_finding_stands_at_its_object_in_the_file(check) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from networks import hub
 
-from dualhome.forwarding.effective import EffectiveRoute
+from dualhome.forwarding.effective import EffectiveRoute, Routes
 from dualhome.net import Address, Prefix
 
 NVAS = "network_virtual_appliances"
@@ -27,7 +27,7 @@ def found(check, monkeypatch):
     """Codes and objects, where the NICs have these rows."""
 
     def run(patch: dict[str, Any], rows: dict[str, tuple[EffectiveRoute, ...]]) -> set[tuple[str, str]]:
-        monkeypatch.setattr("dualhome.check.finding.effective_routes", lambda world, nic: rows.get(nic, ()))
+        monkeypatch.setattr("dualhome.check.finding.routes_of", lambda world, nic: Routes(rows.get(nic, ())))
         return {(f.code, f.on) for f in check(hub(patch))}
 
     return run

@@ -9,7 +9,7 @@ from dualhome.check.finding import Design, Draft, Path
 from dualhome.check.loops import listed
 from dualhome.check.remedies import with_routes
 from dualhome.check.servers import nva_place
-from dualhome.forwarding.effective import EffectiveRoute, Routes
+from dualhome.forwarding.effective import EffectiveRoute
 from dualhome.model import Nic, Router, base_name
 from dualhome.net import DEFAULT_V4, Address, Prefix
 from dualhome.plan import Carrier
@@ -138,7 +138,7 @@ def stateful_side_by_side(design: Design) -> Iterator[Draft]:
 def _machine_beyond(design: Design, nic: Nic, row: EffectiveRoute) -> Prefix | None:
     """Another machine that this row leads to: what is translated toward the Internet alone isn't toward it. The first few are asked."""
     others = (each for each in design.subnets_with_machines() if each.machine not in design.network.nvas and each.subnet != nic.subnet)
-    rows = Routes(design.rows(nic.name))
+    rows = design.routes(nic.name)
     return next((each.address.host_prefix for each in islice(others, ASKED) if rows.select(each.address) == row), None)
 
 

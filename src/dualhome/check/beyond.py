@@ -8,14 +8,20 @@ from dualhome.check.finding import Design, Draft
 from dualhome.check.peerings import place as peering_place
 from dualhome.check.policies import permits
 from dualhome.check.servers import nva_place, place
-from dualhome.forwarding.limits import too_many_peerings, too_many_user_routes
+from dualhome.forwarding.limits import (
+    MACHINES_A_UNIT,
+    Beyond,
+    too_many_machines,
+    too_many_peerings,
+    too_many_user_routes,
+    too_many_virtual_networks,
+)
 from dualhome.model import Router, RouteServer, base_name
 from dualhome.net import Address
 
 LEAST_HOLD_S = 3
-VIRTUAL_NETWORKS = 500
 PREFIXES = 10_000
-MACHINES_A_UNIT = 1000  # each unit beyond the first two (R90)
+SEVERAL_HUBS = "share the spokes among several hubs"
 
 
 def hold_time(design: Design) -> Iterator[Draft]:
@@ -82,59 +88,17 @@ def machines(design: Design) -> Iterator[Draft]:
     """L-104: two routing infrastructure units serve 4,000 machines in a route server's network and those peered with it, each further one 1,000
     (R90, D6).
     """
-    network = design.network
-    by_home: dict[str, int] = {}
-    for nic in network.nics():
-        by_home[nic.virtual_network] = by_home.get(nic.virtual_network, 0) + 1
-    for rs in network.route_servers.values():
-        most = network.quirks.virtual_machines_at_two_units + MACHINES_A_UNIT * (rs.routing_infrastructure_units - 2)
-        count = sum(by_home.get(name, 0) for name in {rs.virtual_network, *(p.remote for p in network.connected(rs.virtual_network))})
-        if count > most:
-            yield Draft(
-                on=rs.name,
-                message=f"{rs.name} serves {count} machines, and {rs.routing_infrastructure_units} routing infrastructure units are meant for {most}",
-                remedy=f"add routing infrastructure units ({MACHINES_A_UNIT:,} machines each)",
-                rule="R90",
-                where=place(rs),
-            )
+    for found in too_many_machines(design.network):
+        units = design.network.route_servers[found.name].routing_infrastructure_units
+        said = f"serves {found.count} machines, and {units} routing infrastructure units are meant for {found.limit}"
+        yield _too_many(found, said, f"add routing infrastructure units ({MACHINES_A_UNIT:,} machines each)", "R90", "route_servers")
 
 
 def virtual_networks(design: Design) -> Iterator[Draft]:
     """L-105: a route server supports 500 virtual networks (R28)."""
-    for rs in design.network.route_servers.values():
-        count = 1 + sum(1 for _ in design.network.connected(rs.virtual_network))
-        if count > VIRTUAL_NETWORKS:
-            yield Draft(
-                on=rs.name,
-                message=f"{rs.name} serves {count} virtual networks, and Azure supports {VIRTUAL_NETWORKS}",
-                remedy="share the spokes among several hubs",
-                rule="R28",
-                where=place(rs),
-            )
-
-
-def peerings(design: Design) -> Iterator[Draft]:
-    """L-108: a virtual network has 500 peerings by default (R28)."""
-    for found in too_many_peerings(design.network):
-        yield Draft(
-            on=found.name,
-            message=f"{found.name} has {found.count} peerings, and Azure creates {found.limit}",
-            remedy="share the spokes among several hubs",
-            rule="R28",
-            where=("virtual_networks", found.name),
-        )
-
-
-def user_routes(design: Design) -> Iterator[Draft]:
-    """L-109: a route table takes 400 routes (R53)."""
-    for found in too_many_user_routes(design.network):
-        yield Draft(
-            on=found.name,
-            message=f"{found.name} has {found.count} routes, and Azure takes {found.limit}",
-            remedy="write fewer, shorter prefixes, or several route tables",
-            rule="R53",
-            where=("route_tables", found.name),
-        )
+    for found in too_many_virtual_networks(design.network):
+        said = f"serves {found.count} virtual networks, and Azure supports {found.limit}"
+        yield _too_many(found, said, SEVERAL_HUBS, "R28", "route_servers")
 
 
 def prefixes(design: Design) -> Iterator[Draft]:
@@ -145,13 +109,27 @@ def prefixes(design: Design) -> Iterator[Draft]:
             continue
         held = facts.engine.speakers[f"{rs.name}#0"].rib.statistics()["prefixes"]
         if held > PREFIXES:
-            yield Draft(
-                on=rs.name,
-                message=f"{rs.name} holds {held} prefixes, and Azure supports {PREFIXES} in all",
-                remedy="summarise on premises and at the NVAs",
-                rule="R88",
-                where=place(rs),
-            )
+            found = Beyond(name=rs.name, count=held, limit=PREFIXES)
+            said = f"holds {held} prefixes, and Azure supports {PREFIXES} in all"
+            yield _too_many(found, said, "summarise on premises and at the NVAs", "R88", "route_servers")
+
+
+def peerings(design: Design) -> Iterator[Draft]:
+    """L-108: a virtual network has 500 peerings by default (R28)."""
+    for found in too_many_peerings(design.network):
+        said = f"has {found.count} peerings, and Azure creates {found.limit}"
+        yield _too_many(found, said, SEVERAL_HUBS, "R28", "virtual_networks")
+
+
+def user_routes(design: Design) -> Iterator[Draft]:
+    """L-109: a route table takes 400 routes (R53)."""
+    for found in too_many_user_routes(design.network):
+        said = f"has {found.count} routes, and Azure takes {found.limit}"
+        yield _too_many(found, said, "write fewer, shorter prefixes, or several route tables", "R53", "route_tables")
+
+
+def _too_many(found: Beyond, said: str, remedy: str, rule: str, section: str) -> Draft:
+    return Draft(on=found.name, message=f"{found.name} {said}", remedy=remedy, rule=rule, where=(section, found.name))
 
 
 def too_many_to_a_circuit(design: Design) -> Iterator[Draft]:

@@ -17,7 +17,7 @@ from dualhome.plan.azure import EDGE_ALERT, EDGE_PREFIX_LIMIT, own_space
 from dualhome.plan.routers import for_peer
 from dualhome.topology.edits import ABSENT, Edit
 
-AZURE_LIMIT = 4000
+AZURE_LIMIT = PERSONALITIES["azure"].max_routes_per_peer or 0
 
 
 def own_prefix_announced(design: Design) -> Iterator[Draft]:

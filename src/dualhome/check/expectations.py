@@ -82,8 +82,7 @@ def _unsteered(design: Design) -> Iterator[tuple[Wish, Nic, str]]:
         target = _address(design.network, wish.target)
         if nic is None or target is None or not wish.nvas:
             continue
-        fitting = [row for row in design.rows(nic.name) if row.state == "Active" and row.prefix.covers(target.host_prefix)]
-        best = max(fitting, key=lambda row: row.prefix.length, default=None)
+        best = design.routes(nic.name).select(target)
         if best is not None and best.source == "Default" and best.next_hop_type in BY_SYSTEM:
             yield wish, nic, best.next_hop_type
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from dualhome.check.entries import ENTRIES
 from dualhome.check.facts import Facts
-from dualhome.forwarding.effective import EffectiveRoute, effective_routes
+from dualhome.forwarding.effective import EffectiveRoute, Routes, routes_of
 from dualhome.model import Network, Nic
 from dualhome.plan import Plan
 from dualhome.topology import Step
@@ -34,22 +35,6 @@ class Finding:
     column: int = 0
     edits: tuple[Edit, ...] = field(default=(), compare=False)
 
-    def to_data(self) -> dict[str, object]:
-        """For JSON, in the order in which users read it."""
-        return {
-            "code": self.code,
-            "severity": self.severity,
-            "on": self.on,
-            "message": self.message,
-            "remedy": self.remedy,
-            "rule": self.rule,
-            "file": self.file,
-            "line": self.line,
-            "column": self.column,
-            "fixable": bool(self.edits),
-            "edits": [edit.to_data() for edit in self.edits],
-        }
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
@@ -72,9 +57,13 @@ class Design:
     facts: Facts | None = None
     scenario: tuple[Step, ...] = ()
 
+    def routes(self, nic: str) -> Routes:
+        """Effective routes of a NIC or gateway, and which takes an address; none without a simulation."""
+        return routes_of(self.facts.engine, nic) if self.facts else Routes(())
+
     def rows(self, nic: str) -> tuple[EffectiveRoute, ...]:
-        """Effective routes of a NIC or gateway; () without a simulation."""
-        return effective_routes(self.facts.engine, nic) if self.facts else ()
+        """The same, as rows."""
+        return self.routes(nic).rows
 
     def subnets_with_machines(self) -> Iterator[Nic]:
         """One NIC for each subnet (all, where route servers program by partition)."""
@@ -91,5 +80,9 @@ class Check:
     """One entry of the catalogue."""
 
     code: str
-    severity: str
     run: Callable[[Design], Iterator[Draft]]
+
+    @property
+    def severity(self) -> str:
+        """error, warning or info, as its entry says."""
+        return ENTRIES[self.code].severity

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dualhome.check.entries import ENTRIES
 from dualhome.check.finding import Finding
 from dualhome.errors import Fault
 from dualhome.topology.edits import ABSENT, Edit
@@ -15,7 +16,7 @@ def refusal(fault: Fault) -> Finding | None:
         return None
     return Finding(
         code=fault.code,
-        severity="error",
+        severity=ENTRIES[fault.code].severity,
         on=fault.on,
         message=f"Azure refuses it: {_said(fault)}",
         remedy=fault.hint,

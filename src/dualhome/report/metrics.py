@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from dualhome.forwarding.limits import machines_by_units, machines_served
 from dualhome.report.azure import ESTABLISHED, role
 from dualhome.report.tables import light
 
@@ -25,7 +26,6 @@ NAMES: Final = {
     "RoutingInfrastructureUnits": "Routing Infrastructure Units",
     "SpokeVMUtilization": "Spoke VM Utilization",
 }
-PER_UNIT: Final = 1000  # virtual machines that each unit beyond two adds (R90)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,25 +53,13 @@ def of_route_server(
         for name, value in zip(list(NAMES)[:3], values, strict=True):
             yield Metric(resource=server.name, name=name, value=value, dimensions=dimensions)
     yield Metric(resource=server.name, name="RoutingInfrastructureUnits", value=server.routing_infrastructure_units)
-    share = 100 * served(network, server) / capacity(network, server)
+    share = 100 * machines_served(network)[server.name] / machines_by_units(network, server)
     yield Metric(resource=server.name, name="SpokeVMUtilization", value=round(share, 2), unit="Percent")
 
 
 def _type(network: Network, peer: str) -> str:
     gateway = network.gateways.get(peer.partition("#")[0])
     return "NVA" if gateway is None else f"{gateway.kind}Gateway"
-
-
-def served(network: Network, server: RouteServer) -> int:
-    """Virtual machines of its virtual network and of those peered with it, NVAs too (R90, section 4.2)."""
-    home = server.virtual_network
-    places = {home, *(peering.remote for peering in network.connected(home))}
-    return len({nic.machine for nic in network.nics() if nic.virtual_network in places})
-
-
-def capacity(network: Network, server: RouteServer) -> int:
-    """Virtual machines that its units serve: 4,000 by two (D6), 1,000 more by each further one (R90)."""
-    return network.quirks.virtual_machines_at_two_units + PER_UNIT * (server.routing_infrastructure_units - 2)
 
 
 def table(rows: Sequence[Metric]) -> Table:
