@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 
 import pytest
 
-import dualhome
-from dualhome.errors import RequestError
-from dualhome.live import machine
-from dualhome.live.place import Place
+from tests.live.running import brought_up
 
 pytestmark = pytest.mark.live
-NAME = f"bfd-{os.getpid()}"
 
 NETWORK = """
 version: 1
@@ -39,18 +33,8 @@ route_tables: {both: {routes: [{prefix: 172.16.0.0/12, next_hop_type: VirtualApp
 """
 
 
-@pytest.fixture(autouse=True)
-def machine_can() -> Iterator[None]:
-    if reason := next(machine.missing(), ""):
-        pytest.skip(reason)
-    yield
-    with suppress(RequestError):
-        Place(NAME).clear()
-
-
 def test_groups_of_user_routes_are_as_they_shall_be_after_bfd_lost_an_appliance() -> None:
-    with dualhome.parse(NETWORK).up(NAME) as run:
-        run.settle(30)
+    with brought_up(NETWORK, "bfd", 1) as run:
         until(lambda: [*run.status()["bfd"].values()] == ["Up"] * 8)
         assert run.audit() == []
         run.fail("nva1", "silent")

@@ -4,20 +4,15 @@ on-premises go past the NVA, while answers cross it.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 
 import pytest
 
-import dualhome
-from dualhome.app import LiveRun, UpOptions
-from dualhome.errors import RequestError
-from dualhome.live import machine
-from dualhome.live.place import Place
+from dualhome.app import LiveRun
 from tests.consoles import ROOT
+from tests.live.running import brought_up, inside
 
 pytestmark = [pytest.mark.live, pytest.mark.rules("R169")]
 
@@ -54,21 +49,9 @@ for port in range(7000, 7000 + {COUNT}):
 @pytest.fixture(scope="module")
 def live() -> Iterator[LiveRun]:
     """NVA 2 waits, so that answers cross NVA 1; timers twenty times as fast."""
-    if reason := "; ".join(machine.missing()):
-        pytest.skip(reason)
     text = FILE.read_text("utf-8").replace("    asn: 65002\n", "    asn: 65002\n    prepend: {spoke-rs: 2}\n")
-    running = dualhome.parse(text).up(f"bypass-{os.getpid()}", UpOptions(speed=20, tunnels="plain"))
-    try:
-        running.settle(600)
-        yield running
-    finally:
-        running.close()
-        with suppress(RequestError):
-            Place(running.place.name).clear()
-
-
-def inside(live: LiveRun, node: str, *command: str) -> list[str]:
-    return ["nsenter", f"--net={live.nodes()[node]}", "--", *command]
+    with brought_up(text, "bypass") as run:
+        yield run
 
 
 def forwarded(live: LiveRun, node: str) -> int:

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-from contextlib import suppress
-
 import pytest
 
-import dualhome
-from dualhome.app import LiveRun, UpOptions
-from dualhome.errors import RequestError
-from dualhome.live import machine
-from dualhome.live.place import Place
+from tests.live.running import brought_up, reaches
 
 pytestmark = [pytest.mark.live, pytest.mark.rules("R131")]
 
@@ -34,17 +26,8 @@ virtual_machines: {vm: {subnet: hub/vm, address: 10.0.3.9}}
 """
 
 
-def reaches(live: LiveRun, node: str, address: str) -> bool:
-    words = ["nsenter", f"--net={live.nodes()[node]}", "--", "ping", "-n", "-c", "2", "-i", "0.05", "-W", "1", address]
-    return subprocess.run(words, capture_output=True, timeout=30, check=False).returncode == 0
-
-
 def test_nothing_goes_from_one_circuit_to_the_other_unless_global_reach_joins_them() -> None:
-    if reason := "; ".join(machine.missing()):
-        pytest.skip(reason)
-    live = dualhome.parse(TWO).up(f"circuits-{os.getpid()}", UpOptions(speed=20, tunnels="plain"))
-    try:
-        live.settle(600)
+    with brought_up(TWO, "circuits") as live:
         assert {path.outcome for path in live.paths("host1", "host2")} == {"dropped"}
         assert [reaches(live, "host1", address) for address in ("10.0.3.9", "192.168.2.9")] == [True, False]
         assert [reaches(live, "vm", address) for address in ("192.168.1.9", "192.168.2.9")] == [True, True]
@@ -53,7 +36,3 @@ def test_nothing_goes_from_one_circuit_to_the_other_unless_global_reach_joins_th
         assert {path.outcome for path in live.paths("host1", "host2")} == {"delivered"}
         assert reaches(live, "host1", "192.168.2.9")
         assert live.audit() == []
-    finally:
-        live.close()
-        with suppress(RequestError):
-            Place(live.place.name).clear()

@@ -2,57 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
 
 import pytest
 
-import dualhome
-from dualhome.app import LiveRun, UpOptions
-from dualhome.errors import RequestError
-from dualhome.live import machine
-from dualhome.live.place import Place
+from dualhome.app import LiveRun
+from tests.live.running import brought_up, reaches
+from tests.rules.test_quirks_gateways import POOL
 
 pytestmark = pytest.mark.live
 
-CLIENTS = """
-version: 1
-name: clients
-virtual_networks:
-  hub: {address_space: [10.0.0.0/16], subnets: {RouteServerSubnet: 10.0.0.0/26, GatewaySubnet: 10.0.1.0/26, nva: 10.0.2.0/24, vm: 10.0.3.0/24}}
-route_servers: {rs: {virtual_network: hub, branch_to_branch: true, peers: [nva]}}
-network_virtual_appliances: {nva: {subnet: hub/nva, ip_forwarding: true, asn: 65001}}
-virtual_network_gateways:
-  er: {type: ExpressRoute, virtual_network: hub}
-  vpn: {type: Vpn, virtual_network: hub, active_active: true, point_to_site: {address_pool: [172.31.0.0/24]}}
-expressroute_circuits: {circuit: {gateways: [er], provider_edge: [dc]}}
-vpn_connections: [{gateway: vpn, to: branch}]
-on_premises:
-  dc: {asn: 65010, prefixes: [192.168.1.0/24], hosts: {host: 192.168.1.9}}
-  branch: {asn: 65020, prefixes: [192.168.2.0/24], hosts: {desk: 192.168.2.9}}
-virtual_machines: {vm: {subnet: hub/vm}}
-"""
+CLIENTS = POOL.replace("TRANSIT", "false")
 
 
 @pytest.fixture(scope="module")
 def live() -> Iterator[LiveRun]:
-    if reason := "; ".join(machine.missing()):
-        pytest.skip(reason)
-    running = dualhome.parse(CLIENTS).up(f"clients-{os.getpid()}", UpOptions(speed=20, tunnels="plain"))
-    try:
-        running.settle(600)
-        yield running
-    finally:
-        running.close()
-        with suppress(RequestError):
-            Place(running.place.name).clear()
-
-
-def reaches(live: LiveRun, node: str, address: str) -> bool:
-    words = ["nsenter", f"--net={live.nodes()[node]}", "--", "ping", "-n", "-c", "2", "-i", "0.05", "-W", "1", address]
-    return subprocess.run(words, capture_output=True, timeout=30, check=False).returncode == 0
+    with brought_up(CLIENTS, "clients") as run:
+        yield run
 
 
 def test_machines_and_sites_reach_clients_and_expressroute_does_not(live: LiveRun) -> None:

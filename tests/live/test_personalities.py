@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterator
-from contextlib import suppress
 
 import pytest
 
-import dualhome
-from dualhome.app import UpOptions, azure
-from dualhome.errors import RequestError
-from dualhome.live import machine
-from dualhome.live.place import Place
+from dualhome.app import azure
 from tests.engine.networks import DUAL
+from tests.live.running import brought_up
 
 pytestmark = pytest.mark.live
-NAME = f"maker-{os.getpid()}"
-SPEED = 20  # seconds of the network's in one of the world's
-
-
-@pytest.fixture(autouse=True)
-def machine_can() -> Iterator[None]:
-    if reason := next(machine.missing(), ""):
-        pytest.skip(reason)
-    yield
-    with suppress(RequestError):
-        Place(NAME).clear()
 
 
 @pytest.mark.rules("R75")
@@ -39,8 +22,7 @@ def test_timers_asns_and_next_hops_are_the_makers(maker: str, asn: int, hold_s: 
     text = DUAL.replace("name: dual", f"name: dual\nbehaves_like: {maker}").replace(
         "peers: [nva1, nva2]", f"asn: {asn}, peers: [nva1, nva2]"
     )
-    with dualhome.parse(text).up(NAME, UpOptions(speed=SPEED)) as run:
-        run.settle(100)
+    with brought_up(text, "maker") as run:
         assert {view.hold_time_s for view in run.sessions("rs/nva1")} == {hold_s}
         assert [row.as_path for row in run.learned("nva1/rs#0")] == [str(asn)]
         rows = [row for row in run.effective_routes("vm") if str(row.prefix) == "172.16.4.0/24"]

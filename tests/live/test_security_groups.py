@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 
 import pytest
 
 import dualhome
-from dualhome.app import LiveRun, UpOptions
-from dualhome.errors import RequestError
+from dualhome.app import LiveRun
 from dualhome.forwarding.packets import Flow
 from dualhome.forwarding.trace import paths
-from dualhome.live import machine
-from dualhome.live.place import Place
+from tests.live.running import brought_up
 
 pytestmark = pytest.mark.live
 
@@ -66,7 +62,8 @@ ADDRESSES = {"vm": "10.1.1.4", "guarded": "10.1.2.4", "vm2": "10.2.2.4", "open":
 
 @pytest.fixture(scope="module")
 def live() -> Iterator[LiveRun]:
-    yield from brought_up(NETWORK, "groups")
+    with brought_up(NETWORK, "groups", 60) as run:
+        yield run
 
 
 @pytest.fixture
@@ -75,20 +72,8 @@ def bare() -> Iterator[LiveRun]:
     text = NETWORK.partition("network_security_groups:")[0]
     for group in ("guard", "at-nva", "opening"):
         text = text.replace(f", network_security_group: {group}", "")
-    yield from brought_up(text, "bare")
-
-
-def brought_up(text: str, name: str) -> Iterator[LiveRun]:
-    if reason := "; ".join(machine.missing()):
-        pytest.skip(reason)
-    run = dualhome.parse(text).up(f"{name}-{os.getpid()}", UpOptions(speed=60, tunnels="plain"))
-    try:
-        run.settle(600)
+    with brought_up(text, "bare", 60) as run:
         yield run
-    finally:
-        run.close()
-        with suppress(RequestError):
-            Place(run.place.name).clear()
 
 
 def arrives(live: LiveRun, source: str, destination: str, flow: str) -> bool:
