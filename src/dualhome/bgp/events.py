@@ -93,10 +93,12 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Up:
-    """The session is Established on this transport; `open` is what the peer said of itself."""
+    """The session is Established on this transport; `open` is what the peer said of itself. For monitors: both OPENs as they were on the wire."""
 
     open: OpenMessage
     transport: int
+    sent: bytes = b""
+    received: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,8 @@ class Notified:
     code: int
     subcode: int
     text: str
+    data: bytes = b""
+    transport: int = -1
 
 
 Action = Connect | Send | Close | Up | Down | Deliver | Refresh | Transition | Notified

@@ -142,7 +142,7 @@ def establish(session: Session, step: Step) -> None:
     link.restart_hold(step.now)
     link.up_since = step.now
     session.counters.established += 1
-    session.actions.append(Up(link.open, link.transport))
+    session.actions.append(Up(link.open, link.transport, link.sent_open, link.received_open))
 
 
 def send_keepalive(session: Session, step: Step) -> None:

@@ -38,6 +38,8 @@ class Link:
     state: State = State.OPEN_SENT
     framer: _core.Framer = field(default_factory=_core.Framer)
     open: OpenMessage | None = None  # the peer's
+    sent_open: bytes = b""  # both OPENs as they were on the wire, for monitors
+    received_open: bytes = b""
     silence_s: int = LARGE_HOLD_S  # how long the peer may say nothing; 0: for ever
     hold_at: Instant | None = None
     keepalive_at: Instant | None = None

@@ -276,6 +276,7 @@ class Session:
             return
         try:
             message = _core.decode_open(body)
+            link.received_open = _MARKER + (19 + len(body)).to_bytes(2) + b"\x01" + body
             judge_open(message, self.config)
         except WireError as error:
             self._step(Step(kind=Kind.OPEN_INVALID, now=now, link=link, error=_peer_error(error)))
@@ -292,7 +293,7 @@ class Session:
         self.counters.notifications_in += 1
         code, subcode, data = _core.decode_notification(body)
         text = describe(code, subcode, data)
-        self.actions.append(Notified(False, code, subcode, text))
+        self.actions.append(Notified(False, code, subcode, text, data, link.transport))
         self._step(Step(kind=Kind.NOTIFICATION, now=now, link=link, error=PeerError(code, subcode, data, text), why=text))
 
     def _refresh(self, link: Link, body: bytes, now: Instant) -> None:
@@ -315,12 +316,10 @@ class Session:
         link.framer.extend()  # as our OPEN says (RFC 8654 section 4)
         link.restart_hold(now)
         config = self.config
-        self._send(
-            link,
-            _core.encode_open(
-                asn=config.local_asn, hold_time_s=config.hold_time_s, router_id=config.router_id, families=list(config.families)
-            ),
+        link.sent_open = _core.encode_open(
+            asn=config.local_asn, hold_time_s=config.hold_time_s, router_id=config.router_id, families=list(config.families)
         )
+        self._send(link, link.sent_open)
 
     def agree(self, link: Link, message: OpenMessage, now: Instant) -> None:
         """Both OPENs are known on this transport: from now on the agreed hold time counts."""
@@ -341,7 +340,7 @@ class Session:
         if error.reason and error.reason not in text:
             text += f": {error.reason}"
         self._send(link, _core.encode_notification(error.code, error.subcode, error.data))
-        self.actions += (Close(link.transport), Notified(True, error.code, error.subcode, text))
+        self.actions += (Close(link.transport), Notified(True, error.code, error.subcode, text, error.data, link.transport))
         self.drop(link, f"sent {text}", now)
 
     def drop(self, link: Link, reason: str, now: Instant) -> None:

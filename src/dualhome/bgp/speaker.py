@@ -53,17 +53,28 @@ class Journal:
 
 SpeakerAction = Connect | Send | Close | Journal
 
+Watch = Callable[[str, events.Action], None]
+"""Gets the name of a peer and what its session asks for, before it is done: for monitors, which change nothing."""
+
 
 class Speaker:
     """Sessions and RIB of one speaker. All that comes in is followed by `flush`, unless it is put off by `defer`.
 
     `writable` says whether a peer's transport takes more now; routes wait in the RIB, not in queues, until it does and the driver flushes.
+    `watch` is told of all that sessions ask for.
     """
 
-    def __init__(self, config: SpeakerConfig, seed: int | None = None, writable: Callable[[str], bool] = lambda peer: True) -> None:
+    def __init__(
+        self,
+        config: SpeakerConfig,
+        seed: int | None = None,
+        writable: Callable[[str], bool] = lambda peer: True,
+        watch: Watch | None = None,
+    ) -> None:
         self.config = config
         self._seed: Final = seed
         self._writable: Final = writable
+        self._watch: Final = watch
         self._sessions: dict[str, Session] = {}
         self._numbers: dict[str, int] = {}
         self._names: dict[int, str] = {}  # by number
@@ -276,6 +287,8 @@ class Speaker:
         session, number = self._sessions[name], self._numbers[name]
         refused: PeerError | None = None
         for action in actions:
+            if self._watch is not None:
+                self._watch(name, action)
             match action:
                 case events.Connect():
                     self._actions.append(Connect(name))

@@ -11,6 +11,7 @@ from typing import Final
 
 from dualhome.bgp import speaker as actions
 from dualhome.bgp.config import SpeakerConfig
+from dualhome.bgp.events import Action
 from dualhome.bgp.speaker import Journal, Speaker
 from dualhome.engine import events
 from dualhome.engine.translate import effect_of, session_event
@@ -21,7 +22,8 @@ from dualhome.units import Instant, as_seconds
 class SpeakerHost:
     """Some speakers, their transports, one timer.
 
-    `journal` gets every line of a speaker's story; `decided` is called after each turn in which routes may have changed, with the speakers' names.
+    `journal` gets every line of a speaker's story; `decided` is called after each turn in which routes may have changed, with the speakers' names;
+    `watch` gets a speaker, a peer and what their session asks for, before it is done.
     """
 
     def __init__(
@@ -30,11 +32,12 @@ class SpeakerHost:
         who: Who,
         journal: Callable[[str, Journal], None] = lambda speaker, line: None,
         decided: Callable[[Sequence[str]], None] = lambda speakers: None,
+        watch: Callable[[str, str, Action], None] | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self._loop: Final = loop or asyncio.get_running_loop()
         self._began: Final = self._loop.time()
-        self._journal, self._decided = journal, decided
+        self._journal, self._decided, self._watch = journal, decided, watch
         self.speakers: Final[dict[str, Speaker]] = {}
         self.transports: Final = Transports(self._deliver, endpoint, who, self._drained, self._loop)
         self._touched: dict[str, None] = {}
@@ -51,7 +54,12 @@ class SpeakerHost:
         """A speaker, not started yet."""
         name = config.name
         assert name not in self.speakers, f"there is a speaker {name} already"
-        self.speakers[name] = speaker = Speaker(config, writable=lambda peer: self.transports.writable(name, peer))
+        watch = self._watch
+        self.speakers[name] = speaker = Speaker(
+            config,
+            writable=lambda peer: self.transports.writable(name, peer),
+            watch=None if watch is None else lambda peer, action: watch(name, peer, action),
+        )
         return speaker
 
     def start(self, name: str) -> None:
