@@ -39,6 +39,8 @@ class SpeakerHost:
         self._began: Final = self._loop.time()
         self._journal, self._decided, self._watch = journal, decided, watch
         self.speakers: Final[dict[str, Speaker]] = {}
+        self.turns, self.turns_s = 0, 0.0
+        """In how many turns routes were decided and sent, and how long that took in all."""
         self.transports: Final = Transports(self._deliver, endpoint, who, self._drained, self._loop)
         self._touched: dict[str, None] = {}
         self._flushing: asyncio.Handle | None = None
@@ -115,8 +117,10 @@ class SpeakerHost:
     def _flush(self) -> None:
         self._flushing = None
         touched, self._touched = list(self._touched), {}
+        begun = self._loop.time()
         for name in touched:
             self._perform(name, self.speakers[name].flush(self.now))
+        self.turns, self.turns_s = self.turns + 1, self.turns_s + self._loop.time() - begun
         self._arm()
         self._decided(touched)
 

@@ -191,6 +191,15 @@ class Transports:
             for number, each in self._open.items()
         }
 
+    def words_of(self, number: int) -> tuple[str, str] | None:
+        """Both ends of a connection, as `sockets.ends` has them; None where it is gone."""
+        each = self._open.get(number)
+        return None if each is None else (each.key[1], each.key[2])
+
+    def unsent_bytes(self, speaker: str, peer: str) -> int:
+        """What was sent to a peer and the kernel has not taken yet."""
+        return sum(len(each.unsent) for each in self._pairs.get((speaker, peer), ()))
+
     def attempts(self) -> tuple[str, ...]:
         """Peers of connections that are being made."""
         return tuple(peer for _, peer in self._attempts)

@@ -69,6 +69,28 @@ class Kernel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bmp:
+    """A collector of the BGP Monitoring Protocol, and what it is told: routes before the rules, after them, faulty messages as they came."""
+
+    to: tuple[str, int]
+    pre_policy: bool = True
+    post_policy: bool = False
+    mirror: bool = True
+    statistics_s: float = 60  # 0: never
+    queue_bytes: int = 64 << 20
+    retry_s: float = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mrt:
+    """Files of what peers say, and of the tables; names may have the words of strftime."""
+
+    updates: str | None
+    rib: str | None
+    every_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """A valid file."""
 
@@ -83,6 +105,9 @@ class Config:
     log_format: str
     log_level: str
     control: Path | None
+    history: int = 100
+    bmp: tuple[Bmp, ...] = ()
+    mrt: Mrt | None = None
 
 
 def load(path: Path) -> Config:
@@ -167,6 +192,9 @@ def _judged(data: Data) -> Iterator[Wrong]:
             yield Wrong((*path, "timers"), "'keepalive_s' is not less than 'hold_s'", "a third of it is usual")
     if "metrics" in data and not _host_and_port(data["metrics"]):
         yield Wrong(("metrics",), f"'metrics' is {data['metrics']!r}, wanted an address and a port, as 127.0.0.1:9179")
+    for place, each in enumerate(data.get("bmp", ())):
+        if not _host_and_port(each["to"]):
+            yield Wrong(("bmp", place, "to"), f"'to' is {each['to']!r}, wanted an address and a port, as 192.0.2.1:11019")
 
 
 def _twice(data: Data, section: str, key: str) -> Iterator[Wrong]:
@@ -216,7 +244,29 @@ def _built(data: Data, file: str) -> Config:
         log_format=log.get("format", "text"),
         log_level=log.get("level", "info"),
         control=Path(data["control"]) if "control" in data else None,
+        history=int(data.get("history", 100)),
+        bmp=tuple(map(_bmp, data.get("bmp", ()))),
+        mrt=_mrt(data["mrt"]) if "mrt" in data else None,
     )
+
+
+def _bmp(x: Data) -> Bmp:
+    to = _host_and_port(x["to"])
+    assert to is not None, "judged"
+    what = x.get("monitor", ("pre-policy",))
+    return Bmp(
+        to=to,
+        pre_policy="pre-policy" in what,
+        post_policy="post-policy" in what,
+        mirror=x.get("mirror", True),
+        statistics_s=float(x.get("statistics_s", 60)),
+        queue_bytes=int(x.get("queue_mb", 64)) << 20,
+        retry_s=float(x.get("retry_s", 30)),
+    )
+
+
+def _mrt(x: Data) -> Mrt:
+    return Mrt(updates=x.get("updates"), rib=x.get("rib"), every_s=int(x.get("every_s", 900)))
 
 
 def _instance(x: Data) -> Instance:

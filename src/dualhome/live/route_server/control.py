@@ -1,4 +1,4 @@
-"""Questions to the daemon over a socket of the file system, for root and its owner: a line of JSON in, a line of JSON out."""
+"""Questions to the daemon over a socket of the file system, for root and its owner: a line of JSON in, a line of JSON out; a table is a line for each row."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ import os
 import socket
 import stat
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from dualhome.errors import DualhomeError, RequestError, SystemRefused
 
 LONGEST_REQUEST: Final = 64 * 1024
+LONGEST_WAIT_S: Final = 600.0
+"""For a reader who has stopped in the middle of a table."""
 Answer = Callable[[Mapping[str, Any]], Any]
+"""What is said to a request: data, or an iterator of slices of rows, which are sent as they come."""
 
 
 async def serve(path: Path, answer: Answer) -> asyncio.Server:
@@ -27,11 +30,13 @@ async def serve(path: Path, answer: Answer) -> asyncio.Server:
     """
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, ValueError, asyncio.IncompleteReadError):
+        with contextlib.suppress(OSError, ValueError, TimeoutError, asyncio.IncompleteReadError):
             if _user(writer) in (0, os.geteuid()):
                 while line := await reader.readline():
-                    writer.write(_answered(answer, line))
-                    await writer.drain()
+                    async for said in _answered(answer, line):
+                        writer.write(said)
+                        await asyncio.wait_for(writer.drain(), LONGEST_WAIT_S)
+                        await asyncio.sleep(0)
         writer.close()
 
     _make_room(path)
@@ -62,35 +67,71 @@ def _user(writer: asyncio.StreamWriter) -> int:
     return int(struct.unpack("iII", credentials)[1])
 
 
-def _answered(answer: Answer, line: bytes) -> bytes:
+async def _answered(answer: Answer, line: bytes) -> AsyncIterator[bytes]:
+    """`{"answer": …}`, or of a table `{"row": …}` again and again and `{"rows": how many}`; `{"error": …}` where something is wrong."""
     try:
         request = json.loads(line)
         if not isinstance(request, dict):
             raise RequestError("a request is an object")
-        said: object = {"answer": answer(request)}
+        said = answer(request)
+        if not isinstance(said, Iterator):
+            yield _line({"answer": said})
+            return
+        count = 0
+        for rows in said:
+            count += len(rows)
+            yield b"".join(_line({"row": row}) for row in rows)
+        yield _line({"rows": count})
     except (DualhomeError, ValueError, RecursionError) as error:
-        said = {"error": str(error)}
+        yield _line({"error": str(error)})
+
+
+def _line(said: object) -> bytes:
     return json.dumps(said).encode() + b"\n"
 
 
 def ask(path: Path, request: Mapping[str, object]) -> Any:
-    """What the daemon answers.
+    """What the daemon answers; the rows of a table in a list.
 
     Raises:
         RequestError: it doesn't know what is asked for; the message says why.
         SystemRefused: nobody answers there.
     """
+    said = list(_said(path, request))
+    return said[0]["answer"] if said and "answer" in said[0] else [each["row"] for each in said]
+
+
+def rows(path: Path, request: Mapping[str, object]) -> Iterator[Any]:
+    """The rows of what the daemon answers, as they come.
+
+    Raises:
+        RequestError: it doesn't know what is asked for; the message says why.
+        SystemRefused: nobody answers there, or the answer breaks off.
+    """
+    for each in _said(path, request):
+        if "answer" in each:
+            yield from each["answer"]
+        else:
+            yield each["row"]
+
+
+def _said(path: Path, request: Mapping[str, object]) -> Iterator[dict[str, Any]]:
+    heard = False
     try:
         with socket.socket(socket.AF_UNIX) as to:
             to.connect(str(path))
-            to.sendall(json.dumps(request).encode() + b"\n")
+            to.sendall(_line(request))
             with to.makefile("rb") as answers:
-                line = answers.readline()
+                for line in answers:
+                    heard = True
+                    said = json.loads(line)
+                    if "error" in said:
+                        raise RequestError(said["error"])
+                    if "rows" in said:
+                        return
+                    yield said
+                    if "answer" in said:
+                        return
     except OSError as error:
         raise SystemRefused(f"no route server answers at {path}: {error.strerror or error}") from error
-    if not line:
-        raise SystemRefused(f"the route server at {path} doesn't talk to this user")
-    said = json.loads(line)
-    if "error" in said:
-        raise RequestError(said["error"])
-    return said["answer"]
+    raise SystemRefused(f"the route server at {path} " + ("stopped in the middle of its answer" if heard else "doesn't talk to this user"))

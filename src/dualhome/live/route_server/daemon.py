@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from dualhome import _core
-from dualhome.bgp.events import State
+from dualhome.bgp.events import Action, State
 from dualhome.bgp.speaker import Journal, Speaker
 from dualhome.errors import RequestError, SystemRefused, TopologyError
 from dualhome.live.host import SpeakerHost
 from dualhome.live.route_server import control, metrics
 from dualhome.live.route_server.answers import Answers
+from dualhome.live.route_server.bmp import Monitoring
 from dualhome.live.route_server.config import Config, Instance, Kernel, Peer, load
+from dualhome.live.route_server.dumps import Dumps
+from dualhome.live.route_server.history import History
 from dualhome.live.route_server.log import logger
 from dualhome.live.route_server.programming import Programming
 from dualhome.live.route_server.speakers import peers_of, speaker_config
@@ -42,7 +45,11 @@ class RouteServer:
         self.log: Any = logger(config.log_format, config.log_level)
         self.started_s = time.time()
         self.changed_s: dict[tuple[str, str], float] = {}
-        self.host = SpeakerHost(self._endpoint, self._who, self._journal, self._decided)
+        self.history = History(config.history)
+        self.monitoring = Monitoring(config.bmp, self, self.log) if config.bmp else None
+        self.dumps = Dumps(config.mrt, self, self.log) if config.mrt is not None else None
+        watching = self._watch if self.monitoring is not None or self.dumps is not None else None
+        self.host = SpeakerHost(self._endpoint, self._who, self._journal, self._decided, watching)
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
         self._peers: dict[tuple[str, Address], str] = {}
         self._namespaces: dict[str, Namespace] = {}
@@ -63,6 +70,18 @@ class RouteServer:
         """Connections of strangers, by instance."""
         return self.host.transports.refused
 
+    def queued_bytes(self, instance: str, peer: str) -> int:
+        """What was sent to a peer and the kernel has not taken yet."""
+        return self.host.transports.unsent_bytes(instance, peer)
+
+    def ends_of(self, transport: int) -> tuple[tuple[Address, int], tuple[Address, int]] | None:
+        """Our address and port of a connection, and the peer's; None where it is gone."""
+        near, far = self.host.transports.words_of(transport) or ("", "")
+        if not near or not far:
+            return None
+        (a, p), (b, q) = near.split(" "), far.split(" ")
+        return (Address.parse(a), int(p)), (Address.parse(b), int(q))
+
     async def start(self) -> None:
         """Listen, then begin.
 
@@ -78,6 +97,8 @@ class RouteServer:
             self._servers.append(await control.serve(self.config.control, self._answer))
         for instance in self.config.instances:
             self._begin(instance)
+        if self.dumps is not None:
+            self.dumps.begin()
         self.log.info("started", file=self.config.file, instances=len(self.config.instances), peers=len(self.config.peers))
 
     def reload(self) -> Sequence[str]:
@@ -95,15 +116,19 @@ class RouteServer:
             self.log.error("reload refused", faults=[str(error)])
             return [str(error)]
         old = self.config
-        fixed = replace(new, metrics=old.metrics, control=old.control, log_format=old.log_format, kernel=old.kernel)
+        fixed = replace(
+            new, metrics=old.metrics, control=old.control, log_format=old.log_format, kernel=old.kernel, bmp=old.bmp, mrt=old.mrt
+        )
         if fixed != new:
-            self.log.warning("reload", text="metrics, control, programming and the log's format change at the next start")
+            self.log.warning("reload", text="metrics, control, programming, bmp, mrt and the log's format change at the next start")
         before = {each.name: each for each in old.instances}
         after = {each.name: each for each in new.instances}
         for name, each in before.items():
             if name not in after or _place(after[name]) != _place(each):
                 self.programs.pop(name, _NOTHING).clear()
                 self.host.remove(name)
+                if self.monitoring is not None:
+                    self.monitoring.forget(name)
         self.config = fixed
         self.log = logger(fixed.log_format, fixed.log_level)
         refused: list[str] = []
@@ -118,6 +143,9 @@ class RouteServer:
             except SystemRefused as error:
                 self.host.transports.deafen(name)
                 refused.append(str(error))
+        self.history.resize(fixed.history)
+        if self.monitoring is not None:
+            self.monitoring.rejudged()
         self.log.info("reloaded", file=fixed.file, instances=len(fixed.instances), peers=len(fixed.peers), refused=refused)
         return refused
 
@@ -128,6 +156,9 @@ class RouteServer:
         if self._writing is not None:
             self._writing.cancel()
         await self.host.end()
+        for each in (self.monitoring, self.dumps):
+            if each is not None:
+                await each.end()
         for program in self.programs.values():
             program.clear()
         if self.config.control is not None:
@@ -149,6 +180,8 @@ class RouteServer:
             self.programs[instance.name] = self._programming(instance, self.config.kernel)
             self._written.pop(instance.name, None)
         self.host.add(speaker_config(self.config, instance))
+        if self.monitoring is not None:
+            self.monitoring.begin(instance.name)
         self.host.start(instance.name)
 
     def _programming(self, instance: Instance, where: Kernel) -> Programming:
@@ -202,9 +235,17 @@ class RouteServer:
             self.log.warning("stranger refused", instance=instance, address=str(remote))
         return peer
 
+    def _watch(self, instance: str, peer: str, action: Action) -> None:
+        for each in (self.monitoring, self.dumps):
+            if each is not None:
+                each.watch(instance, peer, action)
+
     def _journal(self, instance: str, line: Journal) -> None:
+        now = time.time()
+        ended = line.kind == "notification" or line.text.startswith(f"{State.ESTABLISHED.value} ->")
+        self.history.note(instance, line.peer, line.kind, line.text, now, error=ended)
         if line.kind == "session":
-            self.changed_s[instance, line.peer] = time.time()
+            self.changed_s[instance, line.peer] = now
         level = (
             self.log.warning if line.kind == "notification" else self.log.info if State.ESTABLISHED.value in line.text else self.log.debug
         )
@@ -220,6 +261,8 @@ class RouteServer:
     # --- the kernel -----------------------------------------------------------------------------------------------------
 
     def _decided(self, instances: Sequence[str]) -> None:
+        if self.monitoring is not None:
+            self.monitoring.decided()
         for peer in self.config.peers:
             if peer.over_limit != "teardown":
                 self._watch_limit(peer, instances)
@@ -242,6 +285,7 @@ class RouteServer:
             over = self.speakers[name].rib.over_limit(self.speakers[name].peer_number(peer.name))
             if over and (name, peer.name) not in self._over:
                 what = "dropped" if peer.over_limit == "drop" else "let in nevertheless"
+                self.history.note(name, peer.name, "limit", f"more than {peer.max_routes} routes: what is beyond is {what}", time.time())
                 self.log.warning("max_routes", instance=name, peer=peer.name, limit=peer.max_routes, text=f"what is beyond it is {what}")
             (self._over.add if over else self._over.discard)((name, peer.name))
 

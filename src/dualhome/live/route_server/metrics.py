@@ -42,6 +42,10 @@ class Watched(Protocol):
         """Connections of strangers, by speaker."""
         ...
 
+    def queued_bytes(self, instance: str, peer: str) -> int:
+        """What was sent to a peer and the kernel has not taken yet."""
+        ...
+
 
 class Collector:
     """All families of metrics; labels are `instance` and `peer`."""

@@ -63,6 +63,18 @@ _PEER = _object(
     {"name": _ref("name"), "address": _ref("address"), "asn": _ref("asn"), "description": _TEXT, **_COMMON}, ("name", "address", "asn")
 )
 _KERNEL = _object({"table": {"type": "integer", "minimum": 1, "maximum": 4294967295}, "metric": _COUNT})
+_COLLECTOR = _object(
+    {
+        "to": _WHERE,
+        "monitor": {"type": "array", "items": {"enum": ["pre-policy", "post-policy"]}, "minItems": 1, "uniqueItems": True},
+        "mirror": _YES_NO,
+        "statistics_s": {"type": "number", "minimum": 0, "maximum": 86400},
+        "queue_mb": {"type": "integer", "minimum": 1, "maximum": 4096},
+        "retry_s": {"type": "number", "minimum": 1, "maximum": 720},
+    },
+    ("to",),
+)
+_MRT = _object({"updates": _TEXT, "rib": _TEXT, "every_s": {"type": "integer", "minimum": 1, "maximum": 86400}})
 _FILE = _object(
     {
         "behaves_like": {"enum": ["azure", "ideal"]},
@@ -75,6 +87,9 @@ _FILE = _object(
         "metrics": _WHERE,
         "log": _object({"format": {"enum": ["json", "text"]}, "level": {"enum": ["debug", "info", "warning", "error"]}}),
         "control": _TEXT,
+        "history": {"type": "integer", "minimum": 1, "maximum": 10000},
+        "bmp": {"type": "array", "items": _COLLECTOR},
+        "mrt": _MRT,
     },
     ("instances", "peers"),
 )
