@@ -58,7 +58,7 @@ rust: setup ## format, clippy and tests of the Rust crates
 	$(call say,Rust: format clippy tests)
 	@cargo fmt --all --check
 	@cargo clippy --quiet --workspace --all-targets -- -D warnings
-	@cargo test --quiet -p dualhome-core -p dualhome-linux
+	@cargo test --quiet -p dualhome-core -p dualhome-linux -p dualhome-load
 
 unit: setup .cache/docs ## the Python tests, on all cores; what is skipped says why
 	$(call say,Python tests)
