@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tests.live.adversary import octets as o
-from tests.live.adversary.attributes import IGNORED, TAKEN, WITHDRAWN, instead, six
+from tests.live.adversary.attributes import IGNORED, TAKEN, WITHDRAWN, instead, six, with_more
 from tests.live.adversary.bench import Case
 
 OPTIONAL_ERROR = ("reset 3/9",)
@@ -216,5 +216,60 @@ def reach() -> Iterator[Case]:
     )
 
 
+def not_agreed_on() -> Iterator[Case]:
+    """Families that we know, and that were not agreed on (RFC 4760 sections 6 and 8): ignored, or the session ends."""
+    never = ("ignored", "withdrawn", "reset 3/9")
+    yield Case(
+        "IPv6 prefixes where IPv4 alone was agreed on",
+        "RFC 4760 7, 8",
+        six(lambda c: o.mp_reach(c.nlri6(), GLOBAL)),
+        never,
+        peer="v4",
+        family=6,
+    )
+    both = with_more(o.mp_reach(b"\x20\x20\x01\x0d\xb8", GLOBAL))
+    yield Case(
+        "IPv6 prefixes beside IPv4 ones, which alone were agreed on", "RFC 4760 7, 8", both, ("taken", "ignored", "reset 3/9"), peer="v4"
+    )
+    yield Case(
+        "IPv6 withdrawals where IPv4 alone was agreed on",
+        "RFC 4760 7, 8",
+        lambda c: o.update(o.mp_unreach(c.nlri6())),
+        never,
+        peer="v4",
+        family=6,
+    )
+    yield Case(
+        "End-of-RIB of IPv6 where IPv4 alone was agreed on",
+        "RFC 4724 2",
+        lambda c: o.end_of_rib(o.IPV6),
+        ("ignored", "reset 3/9"),
+        peer="v4",
+    )
+    yield Case(
+        "a malformed MP_REACH_NLRI of IPv6 where IPv4 alone was agreed on",
+        "RFC 4760 7",
+        six(lambda c: o.mp_reach(c.nlri6(), GLOBAL[:7])),
+        ("ignored", "reset 3/9"),
+        peer="v4",
+    )
+    yield Case(
+        "IPv4 prefixes where IPv6 alone was agreed on",
+        "RFC 4760 8",
+        lambda c: o.update(c.mandatory(), c.nlri()),
+        ("withdrawn", "reset 3/9", "reset 3/10"),
+        peer="v6",
+    )
+    yield Case(
+        "IPv6 prefixes where IPv6 alone was agreed on",
+        "RFC 4760 8",
+        six(lambda c: o.mp_reach(c.nlri6(), GLOBAL)),
+        TAKEN,
+        peer="v6",
+        family=6,
+    )
+
+
 def all_cases() -> Iterator[Case]:
-    yield from reach()
+    for of in (reach, not_agreed_on):
+        yield from of()

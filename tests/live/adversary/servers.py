@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,8 @@ GROUPS = {
         Group("ebgp2", 69, 65005, 60, four=False),
         Group("big", 70, 65006, 40, longest=65535),
         Group("as4", 71, 4_200_000_001, 20),
+        Group("v4", 72, 65007, 40, families=((1, 1),)),
+        Group("v6", 73, 65008, 20, families=((2, 1),)),
         Group("watch4", 80, 65002, 1),
         Group("watch2", 81, 65003, 1, four=False),
         Group("watchi", 82, ASN, 1),
@@ -57,6 +59,15 @@ GROUPS = {
     )
 }
 WATCHERS = ("watch4", "watch2", "watchi", "watchx")
+PLAIN = "route_server_client: false, next_hop: unchanged"
+"""A router: own AS before the path, next hops as they came."""
+
+AZURE = "next_hop: unchanged, max_routes: 100000"
+
+
+def transparent(groups: Mapping[str, Group] = GROUPS) -> dict[str, Group]:
+    """The same groups at a route server whose AS is not in the paths (RFC 7947 section 2.2.2)."""
+    return {name: replace(each, transparent=True) for name, each in groups.items()}
 
 
 def free_port(address: str) -> int:
@@ -73,7 +84,7 @@ class Ours:
 
     def __init__(
         self, directory: Path, *, port: int = 0, address: str = "127.0.0.91", mode: str = "ideal", extra: str = "",
-        groups: Mapping[str, Group] = GROUPS, defaults: str = "route_server_client: false, next_hop: unchanged",
+        groups: Mapping[str, Group] = GROUPS, defaults: str = PLAIN,
     ) -> None:  # fmt: skip
         port = port or free_port(address)
         self.at = At(address, port, ASN)
