@@ -25,6 +25,8 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path as File
 
+from figures import Rows
+
 SPOKES_OF_A_HUB = 500  # Azure's limit of peerings
 Data = dict[str, object]
 
@@ -275,6 +277,7 @@ def main() -> None:
     arguments.add_argument("--prefixes", type=int, default=50, help="on premises (50)")
     arguments.add_argument("--profile", action="store_true")
     arguments.add_argument("--write", type=File)
+    arguments.add_argument("--json", action="store_true")
     arguments.add_argument("--one", type=File, help=argparse.SUPPRESS)
     given = arguments.parse_args()
     if given.one:
@@ -282,9 +285,10 @@ def main() -> None:
         return
     shapes = [word for word in given.what if word in SHAPES] or list(SHAPES)
     sizes = [int(word) for word in given.what if word not in SHAPES] or [200, 1000]
+    rows = Rows(given.json)
     if not given.profile:
-        print(f"seconds of processor time; load of this machine by now {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
-        print("shape    spokes speakers sessions   load   plan  simulate  findings   MiB  findings-found   command (wall)")
+        rows.say(f"seconds of processor time; load of this machine by now {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
+        rows.say("shape    spokes speakers sessions   load   plan  simulate  findings   MiB  findings-found   command (wall)")
     with tempfile.TemporaryDirectory() as scratch:
         for shape in shapes:
             for size in sizes:
@@ -293,18 +297,23 @@ def main() -> None:
                 if given.profile:
                     profiled(path.read_text("utf-8"))
                 else:
-                    line(shape, size, path)
+                    line(rows, shape, size, path)
+    rows.end()
 
 
-def line(shape: str, size: int, path: File) -> None:
+def line(rows: Rows, shape: str, size: int, path: File) -> None:
     """One run, printed."""
     child = subprocess.run([sys.executable, __file__, "--one", str(path)], check=True, capture_output=True, text=True)
     row = json.loads(child.stdout)
     cpu, wall = command(path)
-    print(
+    rows.add(
         f"{shape:<8} {size:>6} {row['speakers']:>8} {row['sessions']:>8} {row['load']:>6.2f} {row['plan']:>6.2f} {row['simulate']:>9.2f} "
         f"{row['findings']:>9.2f} {row['MiB']:>5.0f} {row['found']:>15}   {cpu:.2f} ({wall:.2f})",
-        flush=True,
+        shape=shape,
+        spokes=size,
+        **row,
+        command_cpu_s=cpu,
+        command_wall_s=wall,
     )
 
 

@@ -157,7 +157,7 @@ def running(daemon: Daemon, place: Place) -> Iterator[list[int]]:
     """Its processes, once it listens; they end with the block.
 
     Raises:
-        RuntimeError: it doesn't listen; with its own last words.
+        RuntimeError: it doesn't listen, or ended before the block; with its own last words.
     """
     place.file.write_text(daemon.text(place), encoding="utf-8")
     place.file.chmod(0o600)
@@ -174,6 +174,8 @@ def running(daemon: Daemon, place: Place) -> Iterator[list[int]]:
         try:
             _await_listening(daemon, place, made, output)
             yield _family(made.pid)
+            if made.poll() is not None:
+                raise RuntimeError(f"{daemon.name} ended by itself ({made.poll()}): {_last_words(output)}")
         finally:
             _stop(made)
 
@@ -182,10 +184,13 @@ def _await_listening(daemon: Daemon, place: Place, made: subprocess.Popen[bytes]
     deadline = time.monotonic() + START_S
     while not _listening(place.port):
         if made.poll() is not None or time.monotonic() > deadline:
-            said = output.read_text(errors="replace").strip()[-800:]
-            raise RuntimeError(f"{daemon.name} doesn't listen: {said or f'exit {made.poll()}'}")
+            raise RuntimeError(f"{daemon.name} doesn't listen: {_last_words(output) or f'exit {made.poll()}'}")
         time.sleep(0.05)
     time.sleep(0.3)  # some read on after that
+
+
+def _last_words(output: Path) -> str:
+    return output.read_text(errors="replace").strip()[-800:]
 
 
 def _listening(port: int) -> bool:

@@ -15,10 +15,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import isnan
 from pathlib import Path
 from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from figures import Rows
 
 from dualhome._core import Fabric, Namespace
 from dualhome.fabric.backend import Batch
@@ -38,15 +41,17 @@ def main() -> None:
     """All measurements."""
     if why := missing():
         sys.exit(why)
+    rows = Rows("--json" in sys.argv)
     with tempfile.TemporaryDirectory() as directory, fabric(Path(directory)) as lab:
         direct = sockets(*veth(lab))
         through = sockets(lab.guests[CLIENT], lab.guests[SERVER])
-        print(f"{'a packet':<28}{'direct veth':>14}{'fabric':>12}{'ratio':>8}{'program alone':>16}")
-        packets("10 routes", direct, through, lab)
-        programming(lab)
-        packets(f"{ROUTES:,} routes", direct, through, lab)
+        rows.say(f"{'a packet':<28}{'direct veth':>14}{'fabric':>12}{'ratio':>8}{'program alone':>16}")
+        packets("10 routes", direct, through, lab, rows)
+        programming(lab, rows)
+        packets(f"{ROUTES:,} routes", direct, through, lab, rows)
         for each in (*direct, *through):
             each.close()
+    rows.end()
 
 
 @contextmanager
@@ -90,7 +95,10 @@ def sockets(*guests: Namespace) -> tuple[socket.socket, socket.socket]:
     return made[0], made[1]
 
 
-def packets(what: str, direct: tuple[socket.socket, socket.socket], through: tuple[socket.socket, socket.socket], lab: Lab) -> None:
+Pair = tuple[socket.socket, socket.socket]
+
+
+def packets(what: str, direct: Pair, through: Pair, lab: Lab, rows: Rows) -> None:
     """Cost of a packet, one way and there and back."""
     alone = program_ns(lab, lambda: round_trip(*through))
     for name, measure in (("one way", one_way), ("round trip", round_trip)):
@@ -99,7 +107,8 @@ def packets(what: str, direct: tuple[socket.socket, socket.socket], through: tup
             direct_s.append(measure(*direct))
             through_s.append(measure(*through))
         a, b = median(direct_s) * 1e6, median(through_s) * 1e6
-        print(f"{what + ', ' + name:<28}{a:>11.2f} us{b:>9.2f} us{b / a:>8.2f}{alone:>13.0f} ns")
+        text = f"{what + ', ' + name:<28}{a:>11.2f} us{b:>9.2f} us{b / a:>8.2f}{alone:>13.0f} ns"
+        rows.add(text, what=f"{what}, {name}", unit="us", direct=a, fabric=b, ratio=b / a, program_ns=None if isnan(alone) else alone)
 
 
 def round_trip(client: socket.socket, server: socket.socket) -> float:
@@ -148,23 +157,26 @@ def counted(lab: Lab) -> tuple[int, int]:
     return told.get("run_cnt", 0), told.get("run_time_ns", 0)
 
 
-def programming(lab: Lab) -> None:
+def programming(lab: Lab, rows: Rows) -> None:
     """Routes by the hundred thousand, all of one group; then one write moves them."""
     group = lab.kernel.read().routes[2][Prefix.parse("20.3.0.0/16")]
     routes = [(2, Prefix(4, 20 << 24 | n << 8, 24), group) for n in range(ROUTES)]
     part = ROUTES // PUTS
     seconds = [timed(lambda i=i: lab.kernel.apply([Batch("routes", put=routes[i * part : (i + 1) * part])])) for i in range(PUTS)]
-    print(f"{'programmed':<28}{ROUTES / sum(seconds):>14,.0f} routes/s")
+    rate = ROUTES / sum(seconds)
+    rows.add(f"{'programmed':<28}{rate:>14,.0f} routes/s", what="programmed", unit="routes/s", fabric=rate)
     keys = b"".join(KEY4.pack(32 + length, BIG.pack(table), BIG.pack(bits)) for table, (_, bits, length), _ in routes)
     values = U32.pack(group) * ROUTES
     maps = Fabric.open(str(lab.pins))
     again = timed(lambda: maps.update("routes4", keys, values))
-    print(f"{'  of it the kernel':<28}{ROUTES / again:>14,.0f} routes/s (written again)")
+    text = f"{'  of it the kernel':<28}{ROUTES / again:>14,.0f} routes/s (written again)"
+    rows.add(text, what="written again", unit="routes/s", fabric=ROUTES / again)
     hops = [NextHops((Hop(SERVER),)), NextHops((Hop(SERVER), Hop(CLIENT)))]
     switch = [timed(lambda i=i: lab.kernel.apply([Batch("groups", put=[(group, hops[i % 2])])])) for i in range(101)]
-    print(f"{'all moved by one group':<28}{median(switch) * 1e6:>14.0f} us")
-    print(f"{'read':<28}{ROUTES / timed(lab.kernel.read):>14,.0f} routes/s")
-    print(f"{'counters':<28}{timed(lab.kernel.counters) * 1e3:>14.1f} ms for 64 ports")
+    moved, read, counted_s = median(switch) * 1e6, ROUTES / timed(lab.kernel.read), timed(lab.kernel.counters)
+    rows.add(f"{'all moved by one group':<28}{moved:>14.0f} us", what="all moved by one group", unit="us", fabric=moved)
+    rows.add(f"{'read':<28}{read:>14,.0f} routes/s", what="read", unit="routes/s", fabric=read)
+    rows.add(f"{'counters':<28}{counted_s * 1e3:>14.1f} ms for 64 ports", what="counters of 64 ports", unit="ms", fabric=counted_s * 1e3)
 
 
 def timed(work: Callable[[], object]) -> float:

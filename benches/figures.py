@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,28 @@ def machine_line() -> str:
         f"{found['processors']} x {found['processor']}, {found['memory_gib']} GiB, Linux {found['kernel']}, "
         f"Python {found['python']}; load by now {found['load']}"
     )
+
+
+class Rows:
+    """Rows of figures: their text at once, or where JSON is asked for all of them at the end."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._json, self._rows = as_json, list[dict[str, object]]()
+
+    def say(self, text: str) -> None:
+        """A line for people alone."""
+        if not self._json:
+            print(text, flush=True)
+
+    def add(self, text: str, **row: object) -> None:
+        """A row, and how it reads."""
+        self._rows.append({key: round(value, 6) if isinstance(value, float) else value for key, value in row.items()})
+        self.say(text)
+
+    def end(self) -> None:
+        """No more come."""
+        if self._json:
+            print(json.dumps({"machine": machine(), "rows": self._rows}, indent=1))
 
 
 def table(rows: Sequence[Row], columns: Sequence[str]) -> str:

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from figures import Rows
+
 from dualhome._core import Namespace, namespace_create, namespace_directory_delete
 
 ROUTES = 100_000
@@ -35,12 +37,19 @@ def batch(namespace: Namespace, directory: Path, lines: list[str]) -> Callable[[
     return run
 
 
-def report(what: str, ours: float, theirs: float, routes: int = ROUTES) -> None:
+def report(rows: Rows, what: str, ours: float, theirs: float, routes: int = ROUTES) -> None:
     """One line: routes a second by both, and the ratio."""
-    print(f"{what:<28} {routes / ours:>12,.0f} routes/s   ip -batch {routes / theirs:>12,.0f} routes/s   x {theirs / ours:.1f}")
+    rows.add(
+        f"{what:<28} {routes / ours:>12,.0f} routes/s   ip -batch {routes / theirs:>12,.0f} routes/s   x {theirs / ours:.1f}",
+        what=what,
+        unit="routes/s",
+        ours=routes / ours,
+        ip_batch=routes / theirs,
+        ratio=theirs / ours,
+    )
 
 
-def measure(namespace: Namespace, directory: Path) -> None:
+def measure(namespace: Namespace, directory: Path, rows: Rows) -> None:
     """Put, move and drop: ours, then `ip`'s."""
     prefixes = [(20 << 24 | n << 8).to_bytes(4, "big") for n in range(ROUTES)]
     texts = [".".join(map(str, p)) + "/24" for p in prefixes]
@@ -51,16 +60,18 @@ def measure(namespace: Namespace, directory: Path) -> None:
     ip_put = timed(batch(namespace, directory, [f"route replace {t} nhid 10 proto 84" for t in texts]))
     ip_move = timed(batch(namespace, directory, ["nexthop replace id 10 group 1"]))
     ip_drop = timed(batch(namespace, directory, [f"route del {t} proto 84" for t in texts]))
-    report("put", put, ip_put)
-    report("drop", drop, ip_drop)
-    print(f"{'all moved by one group':<28} {move * 1e3:>12.2f} ms         ip -batch {ip_move * 1e3:>12.2f} ms (with its start)")
-    print(f"{'dump':<28} {ROUTES / dump:>12,.0f} routes/s")
+    report(rows, "put", put, ip_put)
+    report(rows, "drop", drop, ip_drop)
+    moved = f"{'all moved by one group':<28} {move * 1e3:>12.2f} ms         ip -batch {ip_move * 1e3:>12.2f} ms (with its start)"
+    rows.add(moved, what="all moved by one group", unit="ms", ours=move * 1e3, ip_batch=ip_move * 1e3, ratio=ip_move / move)
+    rows.add(f"{'dump':<28} {ROUTES / dump:>12,.0f} routes/s", what="dump", unit="routes/s", ours=ROUTES / dump)
 
 
 def main() -> None:
     """All measurements."""
     if os.geteuid() != 0:
         sys.exit("network namespaces need root")
+    rows = Rows("--json" in sys.argv)
     with tempfile.TemporaryDirectory() as temporary:
         directory = Path(temporary)
         (directory / "ns").mkdir()
@@ -71,9 +82,10 @@ def main() -> None:
             namespace.sysctl([("net.ipv4.nexthop_compat_mode", "0")])
             namespace.veth("eth0", 0, MAC, "eth1", namespace, b"")
             namespace.nexthops([(1, "169.254.0.1", "eth0", True), (2, "169.254.0.2", "eth0", True)], [(10, [1])])
-            measure(namespace, directory)
+            measure(namespace, directory, rows)
         finally:
             namespace_directory_delete(directory / "ns")
+    rows.end()
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ import subprocess
 import sys
 import time
 
+from figures import Rows
+
 PREFIXES = 1000
 
 
@@ -85,13 +87,15 @@ def main() -> None:
     if sys.argv[1:2] == ["--one"]:
         print(json.dumps(measure(int(sys.argv[2]))))
         return
-    sizes = [int(a) for a in sys.argv[1:]] or [10, 50, 100, 200]
-    print("two hubs, a route server in each spoke, 1,000 on-premises prefixes; wall clock, this machine")
+    rows = Rows("--json" in sys.argv)
+    sizes = [int(a) for a in sys.argv[1:] if a.isdigit()] or [10, 50, 100, 200]
+    rows.say("two hubs, a route server in each spoke, 1,000 on-premises prefixes; wall clock, this machine")
     for index, size in enumerate(sizes):
         row = json.loads(subprocess.run([sys.executable, __file__, "--one", str(size)], check=True, capture_output=True, text=True).stdout)
         if index == 0:
-            print("  ".join(f"{key:>12}" for key in row))
-        print("  ".join(f"{value:>{max(12, len(key))}}" for key, value in row.items()), flush=True)
+            rows.say("  ".join(f"{key:>12}" for key in row))
+        rows.add("  ".join(f"{value:>{max(12, len(key))}}" for key, value in row.items()), **row)
+    rows.end()
 
 
 if __name__ == "__main__":

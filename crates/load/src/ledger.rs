@@ -73,7 +73,7 @@ impl Ledger {
 
     /// What these senders announce is right from now on.
     pub fn expect(&mut self, table: &Table, announcing: &[bool]) {
-        for peer in 0..self.held.len() {
+        for peer in (0..self.held.len()).filter(|peer| self.alive[*peer]).collect::<Vec<_>>() {
             for zone in 0..self.zones {
                 self.must[peer * self.zones + zone] = must(table, announcing, self.own, peer, zone);
             }

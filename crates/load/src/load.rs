@@ -40,6 +40,8 @@ pub struct Load {
     epoll: Epoll,
     buffer: Vec<u8>,
     tidied: Instant,
+    /// Whether what must be held has changed by sessions that ended; that is reckoned once a turn, however many they are.
+    changed: bool,
     /// Until it ends, sessions that can't be had are tried again.
     connecting: bool,
 }
@@ -59,6 +61,7 @@ impl Load {
             epoll: Epoll::new().map_err(|error| error.to_string())?,
             buffer: vec![0; BUFFER],
             tidied: now,
+            changed: false,
             connecting: true,
             plan,
             table,
@@ -121,6 +124,9 @@ impl Load {
         if self.tidied.elapsed() >= Duration::from_secs(1) {
             self.tidied = now;
             self.tidy(now);
+        }
+        if std::mem::take(&mut self.changed) {
+            self.ledger.expect(&self.table, &self.announcing);
         }
         self.right = if self.ledger.all_wrong == 0 {
             self.right.or(Some(now))
@@ -278,7 +284,7 @@ impl Load {
         self.ledger.lost(peer);
         if peer < self.announcing.len() && self.announcing[peer] {
             self.announcing[peer] = false;
-            self.ledger.expect(&self.table, &self.announcing);
+            self.changed = true;
         }
         self.right = None;
     }
