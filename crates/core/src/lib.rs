@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod attributes;
+pub mod block;
 pub mod policy;
 pub mod prefix;
 pub mod rib;

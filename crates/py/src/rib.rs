@@ -149,7 +149,7 @@ impl Rib {
     }
 
     fn peer_down(&mut self, py: Python<'_>, peer: u32) -> PyResult<()> {
-        run(py, || self.inner.peer_down(peer))?.map_err(wrong)
+        run(py, || self.inner.peer_down(peer, &[]))?.map_err(wrong)
     }
 
     fn receive<'py>(&mut self, py: Python<'py>, peer: u32, updates: &[u8]) -> PyResult<Option<Bound<'py, PyAny>>> {

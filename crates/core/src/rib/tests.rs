@@ -94,7 +94,7 @@ fn an_own_route_is_never_told_back_whoever_falls_behind() {
     }
     assert_eq!(told(&mut rib, 0, 65536), (0, 0));
     assert_eq!(told(&mut rib, 1, 65536), (30_000, 0));
-    rib.peer_down(0).unwrap();
+    rib.peer_down(0, &[]).unwrap();
     rib.process();
     assert_eq!(told(&mut rib, 1, 65536), (0, 30_000));
     assert_eq!(
@@ -166,7 +166,7 @@ fn the_sender_of_the_best_route_is_told_the_second_best() {
         [0, 1, 2].map(|peer| paths(&rib, peer)[0].0.clone()),
         ["65101 7", "65102 7", "65101 7"]
     );
-    rib.peer_down(2).unwrap();
+    rib.peer_down(2, &[]).unwrap();
     rib.process();
     assert_eq!(paths(&rib, 1), []);
     assert_eq!(told(&mut rib, 1, 65536).1, 1);
@@ -185,7 +185,7 @@ fn a_limit_that_does_not_end_the_session_drops_or_counts() {
         feed(&mut rib, 0, &encode_withdrawals(&prefixes(0..1), &OPTIONS));
         feed(&mut rib, 0, &announce(0, 1, &prefixes(9..10)));
         assert_eq!(rib.counts(0).unwrap().accepted, held);
-        rib.peer_down(0).unwrap();
+        rib.peer_down(0, &[]).unwrap();
         assert_eq!(rib.counts(0).unwrap().over_limit, 0);
     }
 }

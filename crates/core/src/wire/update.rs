@@ -71,6 +71,20 @@ impl Update {
     }
 }
 
+/// Attributes from octets that `write_block` wrote, or that are such.
+pub(crate) fn read_block(octets: &[u8], next_hop: IpAddr) -> Attributes {
+    let mut list = List::new(ParseOptions {
+        four_octet: true,
+        ebgp: false,
+    });
+    let read = list.read(octets, &mut Vec::new());
+    debug_assert!(read.is_ok() && list.withdraw.is_none() && list.discarded.is_empty(), "{octets:?}");
+    let mut attributes = list.attributes;
+    attributes.next_hop = next_hop;
+    attributes.normalize();
+    attributes
+}
+
 /// The UPDATEs in a run of whole messages with headers, as `Framer` gives them; ends with the first error.
 pub struct Updates<'a> {
     rest: &'a [u8],
@@ -487,7 +501,7 @@ fn aggregator(value: &[u8], four_octet: bool) -> Result<(u32, Ipv4Addr), Wrong> 
 }
 
 /// Whether an address can be a next hop's (RFC 4271 section 6.3: "a valid IP host address").
-fn may_be_host(address: IpAddr) -> bool {
+pub(super) fn may_be_host(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(a) => !a.is_unspecified() && a.octets()[0] < 224,
         IpAddr::V6(a) => !a.is_unspecified() && !a.is_multicast(),
