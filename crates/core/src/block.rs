@@ -1,17 +1,17 @@
 //! Path attributes as the RIBs hold them: octets in the form in which they go out, with what a decision asks for beside them.
 //!
-//! Equal blocks are one in memory, so that comparing two is comparing their addresses. `Attributes` is the form in which they are changed:
-//! `Block::attributes` and `Interner::of` go from one to the other.
+//! Equal blocks have one number, so that comparing two is comparing numbers, and holding one costs nothing. `Attributes` is the form in which they are
+//! changed: `Blocks::attributes` and `Blocks::of` go from one to the other.
 
 use std::hash::{BuildHasher, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
-use triomphe::ThinArc;
+use rustc_hash::FxHashMap;
 
 use crate::attributes::{AsPath, Attributes, NO_ADVERTISE, NO_EXPORT, NO_EXPORT_SUBCONFED, Origin, Segment};
+use crate::index::Index;
 use crate::wire::encode::write_block;
 use crate::wire::update::read_block;
 
@@ -88,61 +88,6 @@ impl Head {
     }
 }
 
-#[derive(Debug)]
-struct Inner {
-    head: Head,
-    hash: u64,
-    /// What octets can't say: an attribute of more than 65535 octets, AS number 0.
-    rich: Option<Arc<Attributes>>,
-}
-
-/// One block of path attributes of an `Interner`.
-#[derive(Clone, Debug)]
-pub struct Block(ThinArc<Inner, u8>);
-
-impl Block {
-    /// What is asked most.
-    pub fn head(&self) -> &Head {
-        &self.0.header.header.head
-    }
-
-    /// All attributes but MP_REACH_NLRI as they go out to an internal peer of four-octet AS numbers, by type code; None where no message can hold them.
-    pub fn octets(&self) -> Option<&[u8]> {
-        match self.0.header.header.rich {
-            None => Some(&self.0.slice),
-            Some(_) => None,
-        }
-    }
-
-    /// As they are changed and matched.
-    pub fn attributes(&self) -> Arc<Attributes> {
-        match &self.0.header.header.rich {
-            Some(attributes) => Arc::clone(attributes),
-            None => Arc::new(read_block(&self.0.slice, self.head().next_hop)),
-        }
-    }
-
-    /// Whether both are one block of one interner, and so equal.
-    pub fn is(&self, other: &Block) -> bool {
-        self.0.as_ptr() == other.0.as_ptr()
-    }
-
-    /// Where it is: as long as somebody holds it, nothing else is there.
-    pub fn address(&self) -> usize {
-        self.0.as_ptr() as usize
-    }
-
-    fn users(&self) -> usize {
-        ThinArc::strong_count(&self.0) - 1
-    }
-}
-
-impl PartialEq for Block {
-    fn eq(&self, other: &Self) -> bool {
-        self.is(other)
-    }
-}
-
 /// The AS numbers of an AS_PATH of one sequence at most, from the block's octets; None for another path.
 pub fn sequence_of(octets: &[u8]) -> Option<&[[u8; 4]]> {
     let (flags, length, value) = match octets.get(4..)? {
@@ -158,78 +103,217 @@ pub fn sequence_of(octets: &[u8]) -> Option<&[[u8; 4]]> {
     }
 }
 
-/// Gives equal blocks one place in memory, and forgets those that nobody holds any more.
+/// The number of a block of path attributes in its `Blocks`. It stands for the same block as long as somebody names it in `Blocks::sweep`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Block(u32);
+
+impl Block {
+    /// For tables by block: below the greatest number of blocks that there ever were at a time.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+}
+
+#[derive(Debug)]
+struct Stored {
+    head: Head,
+    hash: u32,
+    /// Where its octets are; `RICH` as length for a block that octets can't say.
+    start: u32,
+    length: u32,
+}
+
+const RICH: u32 = u32::MAX;
+const FREE: u32 = u32::MAX - 1;
+
+/// Gives equal blocks one number. What nobody names any more goes when its owner sweeps.
 #[derive(Default)]
-pub struct Interner {
-    blocks: HashTable<Block>,
+pub struct Blocks {
+    all: Vec<Stored>,
+    octets: Vec<u8>,
+    /// An attribute of more than 65535 octets, AS number 0.
+    rich: FxHashMap<u32, Arc<Attributes>>,
+    free: Vec<u32>,
+    index: Index,
     hasher: RandomState,
     sweep_at: usize,
 }
 
-impl Interner {
-    /// Blocks below this number are never swept.
-    const SMALL: usize = 1024;
+impl Blocks {
+    /// Below this number there is no need to sweep.
+    const SMALL: usize = 16 * 1024;
 
-    /// An empty one.
+    /// None.
     pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The shared block of these attributes, which are normal.
-    pub fn of(&mut self, attributes: &Attributes) -> Block {
-        let head = Head::of(attributes);
-        match write_block(attributes) {
-            Some(octets) => self.block(&octets, head, None),
-            None => self.block(&[], head, Some(Arc::new(attributes.clone()))),
+        Self {
+            sweep_at: Self::SMALL,
+            ..Self::default()
         }
     }
 
-    /// The shared block of octets that are such as `Block::octets` gives, and say what the head says.
-    pub fn octets(&mut self, octets: &[u8], head: Head) -> Block {
-        self.block(octets, head, None)
+    /// What is asked of a block most.
+    pub fn head(&self, block: Block) -> &Head {
+        &self.all[block.0 as usize].head
     }
 
-    fn block(&mut self, octets: &[u8], head: Head, rich: Option<Arc<Attributes>>) -> Block {
+    /// All attributes but MP_REACH_NLRI as they go out to an internal peer of four-octet AS numbers, by type code; None where no message can hold them.
+    pub fn octets(&self, block: Block) -> Option<&[u8]> {
+        let stored = &self.all[block.0 as usize];
+        (stored.length != RICH).then(|| self.octets_of(stored))
+    }
+
+    fn octets_of(&self, stored: &Stored) -> &[u8] {
+        let start = stored.start as usize;
+        &self.octets[start..start + stored.length as usize]
+    }
+
+    /// As they are changed and matched.
+    pub fn attributes(&self, block: Block) -> Arc<Attributes> {
+        let stored = &self.all[block.0 as usize];
+        match self.rich.get(&block.0) {
+            Some(attributes) if stored.length == RICH => Arc::clone(attributes),
+            _ => Arc::new(read_block(self.octets_of(stored), stored.head.next_hop)),
+        }
+    }
+
+    /// The block of these attributes, which are normal.
+    pub fn of(&mut self, attributes: &Attributes) -> Block {
+        match write_block(attributes) {
+            Some(octets) => self.of_octets(&octets, Head::of(attributes)),
+            None => self.of_rich(attributes),
+        }
+    }
+
+    fn of_rich(&mut self, attributes: &Attributes) -> Block {
+        if let Some((number, _)) = self.rich.iter().find(|(_, known)| ***known == *attributes) {
+            return Block(*number);
+        }
+        let number = self.add(Stored {
+            head: Head::of(attributes),
+            hash: 0,
+            start: 0,
+            length: RICH,
+        });
+        self.rich.insert(number, Arc::new(attributes.clone()));
+        Block(number)
+    }
+
+    /// The block of octets that are such as `Blocks::octets` gives, and say what the head says.
+    pub fn of_octets(&mut self, octets: &[u8], head: Head) -> Block {
         let mut hasher = self.hasher.build_hasher();
         hasher.write(octets);
-        let hash = hasher.finish();
-        let is_same = |block: &Block| {
-            let inner = &block.0.header.header;
-            inner.hash == hash && block.0.slice == *octets && inner.head.next_hop == head.next_hop && inner.rich == rich
+        let hash = (hasher.finish() >> 32) as u32;
+        let is_it = |number: u32| {
+            let stored = &self.all[number as usize];
+            self.octets_of(stored) == octets && stored.head.next_hop == head.next_hop
         };
-        if let Some(block) = self.blocks.find(hash, is_same) {
-            return block.clone();
+        if let Some(number) = self.index.find(hash, is_it) {
+            return Block(number);
         }
-        if self.blocks.len() >= self.sweep_at.max(Self::SMALL) {
-            self.sweep();
-        }
-        let block = Block(ThinArc::from_header_and_slice(Inner { head, hash, rich }, octets));
-        self.blocks.insert_unique(hash, block.clone(), |block| block.0.header.header.hash);
-        block
+        let start = self.octets.len();
+        self.octets.extend_from_slice(octets);
+        let number = self.add(Stored {
+            head,
+            hash,
+            start: u32::try_from(start).expect("under 4 GiB of attributes"),
+            length: octets.len() as u32,
+        });
+        self.index.insert(hash, number);
+        Block(number)
     }
 
-    /// Forget the blocks that only the interner holds. It does so by itself whenever their number has doubled.
-    pub fn sweep(&mut self) {
-        self.blocks.retain(|block| block.users() > 0);
-        self.sweep_at = self.blocks.len().saturating_mul(2);
-        if self.blocks.capacity() > 4 * self.blocks.len() + Self::SMALL {
-            self.blocks.shrink_to(self.sweep_at, |block| block.0.header.header.hash);
+    fn add(&mut self, stored: Stored) -> u32 {
+        if let Some(number) = self.free.pop() {
+            self.all[number as usize] = stored;
+            return number;
         }
+        self.all.push(stored);
+        self.all.len() as u32 - 1
     }
 
-    /// Number of distinct blocks that somebody holds.
-    pub fn live(&self) -> usize {
-        self.blocks.iter().filter(|block| block.users() > 0).count()
+    /// Whether so many blocks came that a sweep is worth its while.
+    pub fn wants_sweep(&self) -> bool {
+        self.len() >= self.sweep_at
+    }
+
+    /// Forget all blocks but those that are named.
+    pub fn sweep(&mut self, name_all: impl FnOnce(&mut Marks)) {
+        let mut marks = Marks(vec![0; self.all.len().div_ceil(64)]);
+        name_all(&mut marks);
+        for number in 0..self.all.len() as u32 {
+            let stored = &mut self.all[number as usize];
+            if marks.has(number) || stored.length == FREE {
+                continue;
+            }
+            if stored.length == RICH {
+                self.rich.remove(&number);
+            } else {
+                self.index.remove(stored.hash, number);
+            }
+            stored.length = FREE;
+            self.free.push(number);
+        }
+        let live: usize = self.all.iter().filter(|s| s.length < FREE).map(|s| s.length as usize).sum();
+        if live < self.octets.len() / 2 {
+            self.compact(live);
+        }
+        self.sweep_at = (2 * self.len()).max(Self::SMALL);
+    }
+
+    fn compact(&mut self, live: usize) {
+        let old = std::mem::replace(&mut self.octets, Vec::with_capacity(live));
+        for stored in self.all.iter_mut().filter(|s| s.length < FREE) {
+            let start = self.octets.len();
+            self.octets.extend_from_slice(&old[stored.start as usize..][..stored.length as usize]);
+            stored.start = start as u32;
+        }
+        if self.index.is_empty() && self.rich.is_empty() {
+            (self.all, self.free, self.index) = (Vec::new(), Vec::new(), Index::default());
+        }
     }
 
     /// Number of blocks it keeps, unused ones included.
     pub fn len(&self) -> usize {
-        self.blocks.len()
+        self.all.len() - self.free.len()
     }
 
     /// Whether it keeps none.
     pub fn is_empty(&self) -> bool {
-        self.blocks.is_empty()
+        self.len() == 0
+    }
+}
+
+/// Blocks that are in use.
+#[derive(Debug)]
+pub struct Marks(Vec<u64>);
+
+impl Marks {
+    /// This one is.
+    pub fn name(&mut self, block: Block) {
+        self.0[block.0 as usize / 64] |= 1 << (block.0 % 64);
+    }
+
+    fn has(&self, number: u32) -> bool {
+        self.0[number as usize / 64] & 1 << (number % 64) != 0
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Blocks {
+    /// Number of distinct blocks among those that are named.
+    pub fn count(&self, name_all: impl FnOnce(&mut Marks)) -> usize {
+        let mut marks = Marks(vec![0; self.all.len().div_ceil(64)]);
+        name_all(&mut marks);
+        marks.len()
     }
 }
 
@@ -240,27 +324,29 @@ mod tests {
 
     #[test]
     fn equal_blocks_are_one_and_unused_ones_go() {
-        let mut interner = Interner::new();
+        let mut blocks = Blocks::new();
         let next_hop = IpAddr::from([10, 0, 0, 1]);
-        let a = interner.of(&Attributes::new(next_hop));
-        let b = interner.of(&Attributes::new(next_hop));
-        assert!(a.is(&b));
-        for med in 0..5000 {
-            interner.of(&Attributes {
-                med: Some(med),
-                ..Attributes::new(next_hop)
-            });
-        }
-        assert!(interner.len() <= Interner::SMALL + 1);
-        assert_eq!(interner.live(), 1);
-        drop((a, b));
-        interner.sweep();
-        assert!(interner.is_empty());
+        let a = blocks.of(&Attributes::new(next_hop));
+        assert_eq!(a, blocks.of(&Attributes::new(next_hop)));
+        let with_med = |med| Attributes {
+            med: Some(med),
+            ..Attributes::new(next_hop)
+        };
+        let all: Vec<Block> = (0..20_000).map(|med| blocks.of(&with_med(med))).collect();
+        assert!(blocks.wants_sweep() && blocks.len() == 20_001);
+        blocks.sweep(|marks| [a, all[7]].into_iter().for_each(|block| marks.name(block)));
+        assert!(!blocks.wants_sweep() && blocks.len() == 2);
+        assert_eq!((&*blocks.attributes(all[7]), blocks.of(&with_med(7))), (&with_med(7), all[7]));
+        assert_eq!(*blocks.attributes(a), Attributes::new(next_hop));
+        let again = blocks.of(&with_med(8));
+        assert_eq!((*blocks.attributes(again)).clone(), with_med(8));
+        blocks.sweep(|_| {});
+        assert!(blocks.is_empty());
     }
 
     #[test]
     fn attributes_go_in_and_come_out() {
-        let mut interner = Interner::new();
+        let mut blocks = Blocks::new();
         for path in ["", "7", "7 8 7", "7 {8,9}", "0 7"] {
             for next_hop in ["10.0.0.1", "fd00::1"] {
                 let mut attributes = Attributes {
@@ -269,20 +355,20 @@ mod tests {
                     ..Attributes::new(next_hop.parse().unwrap())
                 };
                 attributes.normalize();
-                let block = interner.of(&attributes);
-                assert_eq!(*block.attributes(), attributes);
-                assert_eq!(*block.head(), Head::of(&attributes));
-                assert_eq!(block.octets().is_none(), path == "0 7");
-                assert!(block.is(&interner.of(&attributes)));
+                let block = blocks.of(&attributes);
+                assert_eq!(*blocks.attributes(block), attributes);
+                assert_eq!(*blocks.head(block), Head::of(&attributes));
+                assert_eq!(blocks.octets(block).is_none(), path == "0 7");
+                assert_eq!(block, blocks.of(&attributes));
             }
         }
     }
 
     #[test]
     fn blocks_that_differ_in_the_next_hop_alone_differ() {
-        let mut interner = Interner::new();
-        let [a, b] = ["fd00::1", "fd00::2"].map(|next_hop| interner.of(&Attributes::new(next_hop.parse().unwrap())));
-        assert!(!a.is(&b));
+        let mut blocks = Blocks::new();
+        let [a, b] = ["fd00::1", "fd00::2"].map(|next_hop| blocks.of(&Attributes::new(next_hop.parse().unwrap())));
+        assert_ne!(a, b);
     }
 
     #[test]
@@ -291,14 +377,17 @@ mod tests {
             as_path: vec![Segment::Sequence((1..=20_000).collect())],
             ..Attributes::new(IpAddr::from([10, 0, 0, 1]))
         };
-        let block = Interner::new().of(&attributes);
-        assert!(block.octets().is_none());
-        assert_eq!(*block.attributes(), attributes);
+        let mut blocks = Blocks::new();
+        let block = blocks.of(&attributes);
+        assert!(blocks.octets(block).is_none());
+        assert_eq!((&*blocks.attributes(block), blocks.of(&attributes)), (&attributes, block));
+        blocks.sweep(|_| {});
+        assert!(blocks.is_empty());
     }
 
     #[test]
     fn a_sequence_is_found_in_the_octets() {
-        let mut interner = Interner::new();
+        let mut blocks = Blocks::new();
         for (path, found) in [
             ("", Some(vec![])),
             ("1 2 3", Some(vec![1, 2, 3])),
@@ -309,8 +398,8 @@ mod tests {
                 as_path: parse_as_path(path).unwrap(),
                 ..Attributes::new(IpAddr::from([10, 0, 0, 1]))
             };
-            let block = interner.of(&attributes);
-            let asns = sequence_of(block.octets().unwrap());
+            let block = blocks.of(&attributes);
+            let asns = sequence_of(blocks.octets(block).unwrap());
             assert_eq!(asns.map(|asns| asns.iter().map(|a| u32::from_be_bytes(*a)).collect::<Vec<_>>()), found, "{path}");
         }
     }

@@ -5,6 +5,7 @@
 
 pub mod attributes;
 pub mod block;
+pub mod index;
 pub mod policy;
 pub mod prefix;
 pub mod rib;

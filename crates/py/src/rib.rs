@@ -226,7 +226,7 @@ impl Rib {
     }
 
     #[pyo3(signature = (peer, prefix=None))]
-    fn advertised(&self, py: Python<'_>, peer: u32, prefix: Option<PrefixTuple>) -> PyResult<Vec<Route>> {
+    fn advertised(&mut self, py: Python<'_>, peer: u32, prefix: Option<PrefixTuple>) -> PyResult<Vec<Route>> {
         let prefix = optional(prefix)?;
         run(py, || self.inner.advertised(peer, prefix).map(routes))?.map_err(wrong)
     }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use rustc_hash::FxHashSet;
 
 use super::export::Identity;
-use super::loc::{Loc, Slot, flag};
-use super::table::{IdSet, Table};
+use super::ids::IdSet;
+use super::loc::{Loc, NONE, Slot, flag};
 use crate::attributes::{AsPath, Attributes};
-use crate::block::{Block, Head, Interner, has, sequence_of};
+use crate::block::{Block, Head, Marks, has, sequence_of};
 use crate::policy::{self, Facts, OverLimit, PeerConfig, Refusal, Term, Trace, Working, passed, refused};
 use crate::prefix::Prefix;
 use crate::wire::fast::{self, Fast};
@@ -147,8 +147,6 @@ pub struct Intake<'a> {
     pub us: &'a Identity,
     /// Paths of all.
     pub loc: &'a mut Loc,
-    /// Where attribute blocks are shared.
-    pub interner: &'a mut Interner,
 }
 
 impl AdjIn {
@@ -158,13 +156,13 @@ impl AdjIn {
     }
 
     /// Which of these are let to the checks under a limit that doesn't end the session; the others are counted. What is held already is always let.
-    pub fn limit(&mut self, announced: Vec<Prefix>, limit: usize, action: OverLimit, table: &Table) -> Vec<Prefix> {
+    pub fn limit(&mut self, announced: Vec<Prefix>, limit: usize, action: OverLimit, loc: &Loc) -> Vec<Prefix> {
         let mut new: FxHashSet<Prefix> = FxHashSet::default();
         let held = self.held.len();
         let mut let_on = announced;
         let (all, over) = (&self.held, &mut self.over);
         let_on.retain(|prefix| {
-            if table.find(prefix).is_some_and(|id| all.contains(id)) || new.contains(prefix) {
+            if loc.find(prefix).is_some_and(|id| all.contains(id)) || new.contains(prefix) {
                 return true;
             }
             let is_over = held + new.len() >= limit;
@@ -178,8 +176,14 @@ impl AdjIn {
         let_on
     }
 
-    fn count(&mut self, slot: &Slot, is_there: bool) {
-        let Some(refused) = slot.outcome.as_ref().and_then(|outcome| outcome.refused.as_ref()) else {
+    /// Name all blocks that summaries have.
+    pub fn name(&self, marks: &mut Marks) {
+        let contributions = self.summaries.values().flat_map(BTreeMap::values);
+        contributions.for_each(|(block, _)| marks.name(*block));
+    }
+
+    fn count(&mut self, outcome: Option<&Outcome>, is_there: bool) {
+        let Some(refused) = outcome.and_then(|outcome| outcome.refused.as_ref()) else {
             return;
         };
         let reason = &refused.why.reason;
@@ -199,7 +203,7 @@ impl Intake<'_> {
     pub fn as_it_came(&self, received: Block) -> Verdict {
         let slot = Slot {
             received,
-            outcome: None,
+            outcome: NONE,
             source: self.source,
             flags: 0,
         };
@@ -211,9 +215,9 @@ impl Intake<'_> {
     }
 
     /// Judge a received route. `attributes` are those of the block.
-    pub fn judge(&mut self, prefix: Prefix, received: &Block, attributes: &Arc<Attributes>, invalid: Option<&str>) -> Verdict {
+    pub fn judge(&mut self, prefix: Prefix, received: Block, attributes: &Arc<Attributes>, invalid: Option<&str>) -> Verdict {
         let judged = judge(self.config, self.us, prefix, attributes, invalid, &mut None);
-        let mut verdict = self.as_it_came(received.clone());
+        let mut verdict = self.as_it_came(received);
         let mut outcome = Outcome {
             attributes: None,
             weight: self.config.weight,
@@ -230,14 +234,14 @@ impl Intake<'_> {
                 let mut is_direct = false;
                 for working in routes {
                     if working.summary {
-                        let block = self.interner.of(&working.attributes);
+                        let block = self.loc.blocks.of(&working.attributes);
                         verdict.summaries.push((working.prefix, block, working.weight));
                         continue;
                     }
                     is_direct = true;
                     outcome.weight = working.weight;
                     if !Arc::ptr_eq(&working.attributes, attributes) {
-                        outcome.attributes = Some(self.interner.of(&working.attributes)).filter(|block| !block.is(received));
+                        outcome.attributes = Some(self.loc.blocks.of(&working.attributes)).filter(|block| *block != received);
                     }
                 }
                 outcome.summaries = verdict.summaries.iter().map(|(summary, ..)| *summary).collect();
@@ -248,7 +252,7 @@ impl Intake<'_> {
         }
         let is_as_it_came = verdict.slot.flags == 0 && outcome.attributes.is_none() && outcome.weight == self.config.weight;
         if !is_as_it_came || outcome.invalid.is_some() {
-            verdict.slot.outcome = Some(triomphe::Arc::new(outcome));
+            verdict.slot.outcome = self.loc.keep(outcome);
             verdict.rank = self.loc.rank(&verdict.slot);
         }
         verdict
@@ -265,32 +269,32 @@ impl Intake<'_> {
             let mut withdrawn = Vec::new();
             fast::keys(update.withdrawn, &mut withdrawn);
             for key in withdrawn {
-                if let Some(id) = self.loc.table.find_key(key) {
+                if let Some(id) = self.loc.find_key(key) {
                     self.withdraw(id);
                 }
             }
         }
         let Some((octets, head)) = update.attributes else { return true };
         let is_let_in = is_plain && is_let_in_as_it_came(self.config, self.us, &head, octets);
-        let received = self.interner.octets(octets, head);
+        let received = self.loc.blocks.of_octets(octets, head);
         if is_let_in {
             let verdict = self.as_it_came(received);
             for key in keys {
-                let id = self.loc.table.number_key(*key);
+                let id = self.loc.number_key(*key);
                 self.announce(id, &verdict);
             }
             return true;
         }
-        let ids: Vec<u32> = keys.iter().map(|key| self.loc.table.number_key(*key)).collect();
-        let attributes = received.attributes();
-        self.announce_judged(&ids, &received, &attributes, None);
+        let ids: Vec<u32> = keys.iter().map(|key| self.loc.number_key(*key)).collect();
+        let attributes = self.loc.blocks.attributes(received);
+        self.announce_judged(&ids, received, &attributes, None);
         true
     }
 
     /// These prefixes were withdrawn.
     pub fn withdraw_all(&mut self, prefixes: &[Prefix]) {
         for prefix in prefixes {
-            if let Some(id) = self.loc.table.find(prefix) {
+            if let Some(id) = self.loc.find(prefix) {
                 self.withdraw(id);
             }
         }
@@ -298,17 +302,17 @@ impl Intake<'_> {
 
     /// These prefixes were announced; `invalid`: RFC 7606 withdraws them.
     pub fn announce_all(&mut self, prefixes: &[Prefix], attributes: Attributes, invalid: Option<&str>) {
-        let received = self.interner.of(&attributes);
-        let ids: Vec<u32> = prefixes.iter().map(|prefix| self.loc.table.number(prefix)).collect();
-        self.announce_judged(&ids, &received, &Arc::new(attributes), invalid);
+        let received = self.loc.blocks.of(&attributes);
+        let ids: Vec<u32> = prefixes.iter().map(|prefix| self.loc.number(prefix)).collect();
+        self.announce_judged(&ids, received, &Arc::new(attributes), invalid);
     }
 
-    fn announce_judged(&mut self, ids: &[u32], received: &Block, attributes: &Arc<Attributes>, invalid: Option<&str>) {
+    fn announce_judged(&mut self, ids: &[u32], received: Block, attributes: &Arc<Attributes>, invalid: Option<&str>) {
         let is_same = is_same_for_all_prefixes(self.config);
         let mut verdict = None;
         for id in ids {
             if verdict.is_none() || !is_same {
-                verdict = Some(self.judge(self.loc.table.prefix(*id), received, attributes, invalid));
+                verdict = Some(self.judge(self.loc.prefix(*id), received, attributes, invalid));
             }
             if let Some(verdict) = &verdict {
                 self.announce(*id, verdict);
@@ -319,7 +323,7 @@ impl Intake<'_> {
     /// What is held of these families becomes stale, but what is stale already goes, as does the rest.
     pub fn keep_as_stale(&mut self, keep: &[(u16, u8)]) {
         for id in self.adj_in.held.iter().collect::<Vec<_>>() {
-            let (version, _) = self.loc.table.shape(id);
+            let (version, _) = self.loc.shape(id);
             let is_kept = keep.iter().any(|(afi, safi)| version_of(*afi, *safi) == Some(version));
             if !is_kept || !self.loc.mark(id, self.source, flag::STALE) {
                 self.withdraw(id);
@@ -330,7 +334,7 @@ impl Intake<'_> {
     /// What is held of this IP version becomes stale.
     pub fn mark_stale(&mut self, version: Option<u8>) {
         for id in self.adj_in.held.iter() {
-            if Some(self.loc.table.shape(id).0) == version {
+            if Some(self.loc.shape(id).0) == version {
                 self.loc.mark(id, self.source, flag::STALE);
             }
         }
@@ -340,7 +344,7 @@ impl Intake<'_> {
     pub fn sweep_stale(&mut self, version: Option<u8>) -> usize {
         let is_stale = |id: &u32| {
             let slot = self.loc.get(*id, self.source, false);
-            Some(self.loc.table.shape(*id).0) == version && slot.is_some_and(|slot| slot.flags & flag::STALE != 0)
+            Some(self.loc.shape(*id).0) == version && slot.is_some_and(|slot| slot.flags & flag::STALE != 0)
         };
         let stale: Vec<u32> = self.adj_in.held.iter().filter(is_stale).collect();
         for id in &stale {
@@ -351,23 +355,24 @@ impl Intake<'_> {
 
     /// The peer announced it, or it is judged anew.
     pub fn announce(&mut self, id: u32, verdict: &Verdict) {
-        let mut slot = verdict.slot.clone();
+        let mut slot = verdict.slot;
         let adj_in = &mut *self.adj_in;
-        if !adj_in.summaries.is_empty() && adj_in.summaries.contains_key(&self.loc.table.prefix(id)) {
+        if !adj_in.summaries.is_empty() && adj_in.summaries.contains_key(&self.loc.prefix(id)) {
             slot.flags |= flag::HIDDEN;
         }
-        if slot.outcome.is_some() {
-            adj_in.count(&slot, true);
-        }
-        let old = self.loc.put(id, slot, verdict.rank);
-        match &old {
-            None => drop(adj_in.held.insert(id)),
-            Some(old) if old.outcome.is_some() => adj_in.count(old, false),
-            Some(_) => {}
-        }
-        let made = old.as_ref().and_then(|old| old.outcome.as_ref()).map_or(&[][..], |outcome| &outcome.summaries);
+        adj_in.count(self.loc.outcome(&slot), true);
+        let Some(old) = self.loc.put(id, slot, verdict.rank) else {
+            adj_in.held.insert(id);
+            if !verdict.summaries.is_empty() {
+                self.summarize(id, &[], &verdict.summaries);
+            }
+            return;
+        };
+        let outcome = self.loc.outcome(&old);
+        adj_in.count(outcome, false);
+        let made = outcome.map_or(&[][..], |outcome| &outcome.summaries);
         if !made.is_empty() || !verdict.summaries.is_empty() {
-            self.summarize(id, made, &verdict.summaries);
+            self.summarize(id, &made.to_vec(), &verdict.summaries);
         }
     }
 
@@ -375,9 +380,10 @@ impl Intake<'_> {
     pub fn withdraw(&mut self, id: u32) {
         let Some(old) = self.loc.take(id, self.source, false) else { return };
         self.adj_in.held.remove(id);
-        self.adj_in.count(&old, false);
-        if let Some(outcome) = old.outcome.filter(|outcome| !outcome.summaries.is_empty()) {
-            self.summarize(id, &outcome.summaries, &[]);
+        let outcome = self.loc.outcome(&old);
+        self.adj_in.count(outcome, false);
+        if let Some(outcome) = outcome.filter(|outcome| !outcome.summaries.is_empty()) {
+            self.summarize(id, &outcome.summaries.to_vec(), &[]);
         }
     }
 
@@ -385,10 +391,10 @@ impl Intake<'_> {
     pub fn judge_anew(&mut self) {
         for id in self.adj_in.held.iter().collect::<Vec<_>>() {
             let Some(slot) = self.loc.get(id, self.source, false) else { continue };
-            let (received, stale) = (slot.received.clone(), slot.flags & flag::STALE);
-            let invalid = slot.outcome.as_ref().and_then(|outcome| outcome.invalid.clone());
-            let prefix = self.loc.table.prefix(id);
-            let mut verdict = self.judge(prefix, &received, &received.attributes(), invalid.as_deref());
+            let (received, stale) = (slot.received, slot.flags & flag::STALE);
+            let invalid = self.loc.outcome(slot).and_then(|outcome| outcome.invalid.clone());
+            let attributes = self.loc.blocks.attributes(received);
+            let mut verdict = self.judge(self.loc.prefix(id), received, &attributes, invalid.as_deref());
             verdict.slot.flags |= stale;
             self.announce(id, &verdict);
         }
@@ -397,7 +403,7 @@ impl Intake<'_> {
     /// It made some summaries, and makes others now. A summary goes before the peer's own route to the same prefix, and is as its first contributor by
     /// prefix makes it.
     fn summarize(&mut self, id: u32, former: &[Prefix], now: &[(Prefix, Block, u32)]) {
-        let contributor = self.loc.table.prefix(id);
+        let contributor = self.loc.prefix(id);
         let mut touched: Vec<Prefix> = former.to_vec();
         for summary in former {
             if let Some(contributors) = self.adj_in.summaries.get_mut(summary) {
@@ -409,7 +415,7 @@ impl Intake<'_> {
         }
         for (summary, block, weight) in now {
             let contributors = self.adj_in.summaries.entry(*summary).or_default();
-            contributors.insert(contributor, (block.clone(), *weight));
+            contributors.insert(contributor, (*block, *weight));
             touched.push(*summary);
         }
         touched.sort_unstable();
@@ -423,7 +429,7 @@ impl Intake<'_> {
         let first = self.adj_in.summaries.get(summary).and_then(|all| all.values().next()).cloned();
         let is_there = first.is_some();
         let id = if let Some((received, weight)) = first {
-            let id = self.loc.table.number(summary);
+            let id = self.loc.number(summary);
             let outcome = Outcome {
                 attributes: None,
                 weight,
@@ -433,21 +439,21 @@ impl Intake<'_> {
             };
             let slot = Slot {
                 received,
-                outcome: Some(triomphe::Arc::new(outcome)),
+                outcome: self.loc.keep(outcome),
                 source: self.source,
                 flags: flag::SUMMARY,
             };
-            self.loc.put(id, slot.clone(), self.loc.rank(&slot));
+            self.loc.put(id, slot, self.loc.rank(&slot));
             id
         } else {
-            let Some(id) = self.loc.table.find(summary) else { return };
+            let Some(id) = self.loc.find(summary) else { return };
             self.loc.take(id, self.source, true);
             id
         };
         if let Some(direct) = self.loc.get(id, self.source, false)
             && (direct.flags & flag::HIDDEN != 0) != is_there
         {
-            let mut direct = direct.clone();
+            let mut direct = *direct;
             direct.flags ^= flag::HIDDEN;
             let rank = self.loc.rank(&direct);
             self.loc.put(id, direct, rank);

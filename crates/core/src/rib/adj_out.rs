@@ -20,15 +20,15 @@ use std::sync::{Arc, Weak};
 use rustc_hash::FxHashMap;
 
 use super::export::{Audience, Identity, export};
-use super::loc::{Loc, Slot, Undo};
-use super::source::OURSELVES;
+use super::loc::{Decided, Loc, Slot, Undo};
+use super::source::{OURSELVES, Sources};
 use super::stream::{Cursor, Log, Old, Readers, Runs, Snapshot};
-use crate::block::{Block, Interner, has};
+use crate::block::{Block, Blocks, Marks, has};
 use crate::policy::{NextHopMode, OwnBest};
 use crate::prefix::Prefix;
 
 /// What is told of a prefix, and where it comes from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Out {
     /// As on the wire.
     pub block: Block,
@@ -39,7 +39,7 @@ pub struct Out {
 }
 
 /// What is told of one prefix.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Entry {
     /// Told to all but its source.
     pub primary: Out,
@@ -60,21 +60,19 @@ pub fn view(entry: Option<&Entry>, peer: i32) -> Option<&Out> {
 /// Whether two views are one on the wire.
 pub fn is_told_alike(a: Option<&Out>, b: Option<&Out>) -> bool {
     match (a, b) {
-        (Some(a), Some(b)) => a.block.is(&b.block),
+        (Some(a), Some(b)) => a.block == b.block,
         (a, b) => a.is_none() && b.is_none(),
     }
 }
 
-/// What is needed to work out what is told; for one round, as it remembers results by the places of blocks.
+/// What is needed to work out what is told; for one round, as it remembers results.
 pub struct Judge<'a> {
     /// To whom.
     pub audience: &'a Audience,
-    /// Of which routes.
-    pub loc: &'a Loc,
+    /// Of which routes; new attributes come in.
+    pub loc: &'a mut Loc,
     /// Who we are.
     pub us: &'a Identity,
-    /// Where attribute blocks are shared.
-    pub interner: &'a mut Interner,
     known: FxHashMap<Key, Option<Block>>,
     /// The last of them: mostly it is asked for again.
     last: Option<(Key, Option<Block>)>,
@@ -82,26 +80,25 @@ pub struct Judge<'a> {
     needs_prefix: bool,
 }
 
-/// Attributes by their place, source, IP version.
-type Key = (usize, u32, u8);
+/// Attributes, source, IP version.
+type Key = (Block, u32, u8);
 
 impl<'a> Judge<'a> {
     /// For one round.
-    pub fn new(audience: &'a Audience, loc: &'a Loc, us: &'a Identity, interner: &'a mut Interner) -> Self {
+    pub fn new(audience: &'a Audience, loc: &'a mut Loc, us: &'a Identity) -> Self {
         Self {
             is_verbatim: is_verbatim(audience),
             needs_prefix: audience.needs_prefix(),
             audience,
             loc,
             us,
-            interner,
             known: FxHashMap::default(),
             last: None,
         }
     }
 
     /// What is told of a path to a prefix under that prefix.
-    fn out(&mut self, id: u32, slot: &Slot) -> Option<Out> {
+    fn out(&mut self, id: u32, slot: Slot) -> Option<Out> {
         let block = if self.needs_prefix { self.by_prefix(id, slot) } else { self.plain(id, slot) };
         Some(Out {
             block: block?,
@@ -110,54 +107,55 @@ impl<'a> Judge<'a> {
         })
     }
 
-    fn by_prefix(&mut self, id: u32, slot: &Slot) -> Option<Block> {
-        let routes = export(self.loc.table.prefix(id), &self.loc.path(slot), self.audience, self.us, &mut None).ok()?;
+    fn by_prefix(&mut self, id: u32, slot: Slot) -> Option<Block> {
+        let routes = export(self.loc.prefix(id), &self.loc.path(&slot), self.audience, self.us, &mut None).ok()?;
         let route = routes.into_iter().find(|route| !route.summary)?;
-        Some(self.interner.of(&route.attributes))
+        Some(self.loc.blocks.of(&route.attributes))
     }
 
     /// Where results don't hang on the prefix.
-    fn plain(&mut self, id: u32, slot: &Slot) -> Option<Block> {
-        let (version, _) = self.loc.table.shape(id);
-        let key = (slot.block().address(), slot.source, version);
-        if let Some((last, block)) = &self.last
-            && *last == key
+    fn plain(&mut self, id: u32, slot: Slot) -> Option<Block> {
+        let (version, _) = self.loc.shape(id);
+        let key = (self.loc.block(&slot), slot.source, version);
+        if let Some((last, told)) = self.last
+            && last == key
         {
-            return block.clone();
+            return told;
         }
         let told = if self.is_verbatim && self.goes_verbatim(slot, version) {
-            Some(slot.block().clone())
+            Some(key.0)
         } else if let Some(told) = self.known.get(&key) {
-            told.clone()
+            *told
         } else {
             let told = self.by_prefix(id, slot);
-            self.known.insert(key, told.clone());
+            self.known.insert(key, told);
             told
         };
-        self.last = Some((key, told.clone()));
+        self.last = Some((key, told));
         told
     }
 
     /// Whether a verbatim audience is told a path as it is: `export` would say the same.
-    fn goes_verbatim(&self, slot: &Slot, version: u8) -> bool {
-        let (head, session) = (slot.block().head(), &self.audience.session);
+    fn goes_verbatim(&self, slot: Slot, version: u8) -> bool {
+        let block = self.loc.block(&slot);
+        let (head, session) = (self.loc.blocks.head(block), &self.audience.session);
         let is_agreed = if version == 4 { session.ipv4 } else { session.ipv6 };
         is_agreed
             && head.next_hop.is_ipv4() == (version == 4)
             && !head.has(has::INTERNAL | has::WELL_KNOWN | has::OTHERS)
             && self.loc.sources.peer(slot.source) != OURSELVES
-            && slot.block().octets().is_some_and(|octets| octets.len() + 300 <= session.max_message)
+            && self.loc.blocks.octets(block).is_some_and(|octets| octets.len() + 300 <= session.max_message)
     }
 
     /// What is told of these best and second best routes.
-    fn entry(&mut self, id: u32, best: Option<&Slot>, second: Option<&Slot>) -> Option<Entry> {
+    fn entry(&mut self, id: u32, best: Option<Slot>, second: Option<Slot>) -> Option<Entry> {
         let primary = self.out(id, best?)?;
         let secondary = self.second(id, &primary, second);
         Some(Entry { primary, secondary })
     }
 
     /// What the source of a route is told in its place, where this audience is told the second best: it makes no summaries.
-    fn second(&mut self, id: u32, primary: &Out, second: Option<&Slot>) -> Option<Out> {
+    fn second(&mut self, id: u32, primary: &Out, second: Option<Slot>) -> Option<Out> {
         let second = second.filter(|_| self.audience.own != OwnBest::None)?;
         if self.loc.sources.peer(second.source) == primary.peer {
             return None;
@@ -195,10 +193,10 @@ pub struct Group {
     pub members: BTreeMap<u32, Cursor>,
     book: Option<Book>,
     log: Log,
-    /// How many prefixes are told at all; of these by their first route's source, and by their second one's reader.
+    /// How many prefixes are told at all; of these by their first route's source, and of these with something for the source.
     told: usize,
-    told_of: FxHashMap<i32, usize>,
-    told_beside: FxHashMap<i32, usize>,
+    told_of: Vec<usize>,
+    told_beside: Vec<usize>,
     /// How often anything was told.
     version: u64,
     /// The last snapshot, and the version that it shows.
@@ -207,27 +205,26 @@ pub struct Group {
 
 impl Group {
     /// A group that has been told what is to be told of the Loc-RIB.
-    pub fn new(audience: Audience, loc: &Loc, us: &Identity, interner: &mut Interner) -> Self {
+    pub fn new(audience: Audience, loc: &mut Loc, us: &Identity) -> Self {
         let mut group = Self {
             book: audience.makes_summaries().then(Book::default),
             audience,
             members: BTreeMap::new(),
             log: Log::default(),
             told: 0,
-            told_of: FxHashMap::default(),
-            told_beside: FxHashMap::default(),
+            told_of: Vec::new(),
+            told_beside: Vec::new(),
             version: 0,
             snapshot: (0, Weak::new()),
         };
         let audience = group.audience.clone();
-        let mut judge = Judge::new(&audience, loc, us, interner);
+        let mut judge = Judge::new(&audience, loc, us);
         if group.book.is_some() {
-            let prefixes: Vec<(Prefix, u32)> = loc.table.sorted(loc.table.ids());
-            let decided = |id: u32| loc.decided(id).map(|decided| (decided.best, decided.second));
-            let changed = prefixes.into_iter().map(|(prefix, id)| (prefix, id, decided(id))).collect();
+            let prefixes = judge.loc.sorted(judge.loc.ids());
+            let changed = prefixes.into_iter().map(|(prefix, id)| (prefix, id, judge.loc.decided(id))).collect();
             group.update_book(changed, &mut judge, &mut Runs::default());
         } else {
-            for id in loc.table.ids() {
+            for id in judge.loc.ids().collect::<Vec<_>>() {
                 let entry = judge.decided(id);
                 group.count_change(None, entry.as_ref());
             }
@@ -236,27 +233,28 @@ impl Group {
     }
 
     /// These prefixes were decided anew; the Loc-RIB has what is chosen now.
-    pub fn update(&mut self, undos: &[Undo], loc: &Loc, us: &Identity, interner: &mut Interner) {
+    pub fn update(&mut self, undos: &[Undo], loc: &mut Loc, us: &Identity) {
         let audience = self.audience.clone();
-        let mut judge = Judge::new(&audience, loc, us, interner);
+        let mut judge = Judge::new(&audience, loc, us);
         let mut runs = Runs::default();
-        let chosen = |id: u32| loc.chosen(id).map(|chosen| (chosen.best, chosen.second));
         if self.book.is_some() {
             let told = undos.iter().filter(|undo| undo.is_told);
-            let mut changed: Vec<_> = told.map(|undo| (loc.table.prefix(undo.id), undo.id, chosen(undo.id))).collect();
+            let mut changed: Vec<Changed> = told
+                .map(|undo| (judge.loc.prefix(undo.id), undo.id, judge.loc.chosen(undo.id)))
+                .collect();
             changed.sort_unstable_by_key(|(prefix, ..)| *prefix);
             self.update_book(changed, &mut judge, &mut runs);
         } else {
             for undo in undos.iter().filter(|undo| undo.is_told) {
-                let old = judge.entry(undo.id, undo.best.as_ref(), undo.second());
-                let (best, second) = chosen(undo.id).unzip();
-                let new = judge.entry(undo.id, best, second.flatten());
+                let old = judge.entry(undo.id, undo.best, undo.second());
+                let chosen = judge.loc.chosen(undo.id);
+                let new = judge.entry(undo.id, chosen.map(|c| c.best), chosen.and_then(|c| c.second));
                 self.tell(Name::Id(undo.id), old, new, &mut runs);
             }
         }
         if !self.members.is_empty() {
             let (encoding, mut chunks) = (audience.encoding(), Vec::new());
-            runs.write(&loc.table, &encoding, &mut chunks);
+            runs.write(loc, &encoding, &mut chunks);
             for chunk in chunks {
                 self.log.append(chunk, &mut self.members, &encoding);
             }
@@ -265,18 +263,18 @@ impl Group {
     }
 
     /// The same where there is a table: prefix, its number, what is chosen; by prefix.
-    fn update_book(&mut self, changed: Vec<Changed<'_>>, judge: &mut Judge<'_>, runs: &mut Runs) {
+    fn update_book(&mut self, changed: Vec<Changed>, judge: &mut Judge<'_>, runs: &mut Runs) {
         let Some(mut book) = self.book.take() else { return };
         let mut beside: Vec<Prefix> = Vec::new();
         let mut news: Vec<(Prefix, Option<Entry>)> = Vec::with_capacity(changed.len());
         for (prefix, id, chosen) in &changed {
             let (direct, summaries) = match chosen {
-                Some((best, _)) => book.exported(*prefix, best, judge),
+                Some(chosen) => book.exported(*prefix, chosen.best, judge),
                 None => (None, Vec::new()),
             };
             book.contribute(*prefix, summaries, &mut beside);
             let entry = direct.map(|primary| {
-                let secondary = judge.second(*id, &primary, chosen.and_then(|(_, second)| second));
+                let secondary = judge.second(*id, &primary, chosen.and_then(|chosen| chosen.second));
                 Entry { primary, secondary }
             });
             news.push((*prefix, entry));
@@ -291,7 +289,7 @@ impl Group {
         }
         for (prefix, new) in news {
             let old = match &new {
-                Some(entry) => book.table.insert(prefix, entry.clone()),
+                Some(entry) => book.table.insert(prefix, *entry),
                 None => book.table.remove(&prefix),
             };
             self.tell(Name::Prefix(prefix), old, new, runs);
@@ -302,18 +300,18 @@ impl Group {
     /// What is told of a prefix as of the last decision.
     fn entry(&self, prefix: &Prefix, judge: &mut Judge<'_>) -> Option<Entry> {
         match &self.book {
-            Some(book) => book.table.get(prefix).cloned(),
-            None => judge.decided(judge.loc.table.find(prefix)?),
+            Some(book) => book.table.get(prefix).copied(),
+            None => judge.decided(judge.loc.find(prefix)?),
         }
     }
 
     /// What a peer is told as of the last decision: of one prefix, or of all, sorted.
-    pub fn views(&self, prefix: Option<Prefix>, peer: i32, loc: &Loc, us: &Identity, interner: &mut Interner) -> Vec<(Prefix, Out)> {
-        let mut judge = Judge::new(&self.audience, loc, us, interner);
+    pub fn views(&self, prefix: Option<Prefix>, peer: i32, loc: &mut Loc, us: &Identity) -> Vec<(Prefix, Out)> {
         let prefixes = prefix.map_or_else(|| self.prefixes(loc), |prefix| vec![prefix]);
+        let mut judge = Judge::new(&self.audience, loc, us);
         let views = prefixes.into_iter().filter_map(|prefix| {
             let entry = self.entry(&prefix, &mut judge);
-            Some((prefix, view(entry.as_ref(), peer)?.clone()))
+            Some((prefix, *view(entry.as_ref(), peer)?))
         });
         views.collect()
     }
@@ -321,7 +319,7 @@ impl Group {
     /// All prefixes of which something may be told, sorted.
     fn prefixes(&self, loc: &Loc) -> Vec<Prefix> {
         let Some(book) = &self.book else {
-            return loc.table.sorted(loc.table.ids()).into_iter().map(|(prefix, _)| prefix).collect();
+            return loc.sorted(loc.ids()).into_iter().map(|(prefix, _)| prefix).collect();
         };
         let mut all: Vec<Prefix> = book.table.keys().copied().collect();
         all.sort_unstable();
@@ -329,24 +327,25 @@ impl Group {
     }
 
     /// How many prefixes a peer is told.
-    pub fn count(&self, peer: u32) -> usize {
-        let of = |counts: &FxHashMap<i32, usize>| counts.get(&(peer as i32)).copied().unwrap_or(0);
+    pub fn count(&self, peer: u32, sources: &Sources) -> usize {
+        let is_its = |(source, _): &(usize, &usize)| sources.peer(*source as u32) == peer as i32;
+        let of = |counts: &[usize]| -> usize { counts.iter().enumerate().filter(is_its).map(|(_, count)| *count).sum() };
         self.told - of(&self.told_of) + of(&self.told_beside)
     }
 
     fn count_change(&mut self, old: Option<&Entry>, new: Option<&Entry>) {
-        if let Some(old) = old {
-            self.told -= 1;
-            self.told_of.entry(old.primary.peer).and_modify(|count| *count -= 1);
-            if old.secondary.is_some() {
-                self.told_beside.entry(old.primary.peer).and_modify(|count| *count -= 1);
-            }
-        }
-        if let Some(new) = new {
-            self.told += 1;
-            *self.told_of.entry(new.primary.peer).or_default() += 1;
-            if new.secondary.is_some() {
-                *self.told_beside.entry(new.primary.peer).or_default() += 1;
+        for (entry, is_there) in [(old, false), (new, true)] {
+            let Some(entry) = entry else { continue };
+            let place = entry.primary.source as usize;
+            let step = |count: &mut usize| *count = if is_there { *count + 1 } else { *count - 1 };
+            step(&mut self.told);
+            for (counts, is_one) in [(&mut self.told_of, true), (&mut self.told_beside, entry.secondary.is_some())] {
+                if is_one {
+                    if counts.len() <= place {
+                        counts.resize(place + 1, 0);
+                    }
+                    step(&mut counts[place]);
+                }
             }
         }
     }
@@ -404,16 +403,16 @@ impl Group {
             }
         }
         let mut chunks = Vec::new();
-        runs.write(&judge.loc.table, &self.audience.encoding(), &mut chunks);
+        runs.write(judge.loc, &self.audience.encoding(), &mut chunks);
         let snapshot = Arc::new(Snapshot { chunks });
         self.snapshot = (self.version, Arc::downgrade(&snapshot));
         snapshot
     }
 
     /// A peer that was told nothing so far: it gets all, then End-of-RIB of these families.
-    pub fn join(&mut self, peer: u32, end_of_rib: Vec<(u16, u8)>, loc: &Loc, us: &Identity, interner: &mut Interner) {
+    pub fn join(&mut self, peer: u32, end_of_rib: Vec<(u16, u8)>, loc: &mut Loc, us: &Identity) {
         let audience = self.audience.clone();
-        let snapshot = self.snapshot(&mut Judge::new(&audience, loc, us, interner));
+        let snapshot = self.snapshot(&mut Judge::new(&audience, loc, us));
         self.members
             .insert(peer, Cursor::new(peer as i32, snapshot, self.log.end(), end_of_rib));
     }
@@ -427,9 +426,9 @@ impl Group {
     }
 
     /// A peer that comes from another group: it is owed the difference between what it was told there and what it is to be told here.
-    pub fn move_in(&mut self, peer: u32, mut cursor: Cursor, former: &Group, loc: &Loc, us: &Identity, interner: &mut Interner) {
-        let mut told = former.views(None, peer as i32, loc, us, interner).into_iter().peekable();
-        let mut here = self.views(None, peer as i32, loc, us, interner).into_iter().peekable();
+    pub fn move_in(&mut self, peer: u32, mut cursor: Cursor, former: &Group, loc: &mut Loc, us: &Identity) {
+        let mut told = former.views(None, peer as i32, loc, us).into_iter().peekable();
+        let mut here = self.views(None, peer as i32, loc, us).into_iter().peekable();
         while let Some(prefix) = [told.peek(), here.peek()].into_iter().flatten().map(|(prefix, _)| *prefix).min() {
             let was = told.next_if(|(p, _)| *p == prefix).map(|(_, out)| out);
             let is = here.next_if(|(p, _)| *p == prefix).map(|(_, out)| out);
@@ -442,10 +441,10 @@ impl Group {
     }
 
     /// The peer asks for all of an IP version again (RFC 2918).
-    pub fn refresh(&mut self, peer: u32, version: u8, loc: &Loc, us: &Identity, interner: &mut Interner) {
+    pub fn refresh(&mut self, peer: u32, version: u8, loc: &mut Loc, us: &Identity) {
         let Some(mut cursor) = self.members.remove(&peer) else { return };
         cursor.fall_behind(&self.log, &self.audience.encoding());
-        for (prefix, _) in self.views(None, peer as i32, loc, us, interner) {
+        for (prefix, _) in self.views(None, peer as i32, loc, us) {
             if prefix.version == version {
                 cursor.owe_again(prefix);
             }
@@ -453,14 +452,29 @@ impl Group {
         self.members.insert(peer, cursor);
     }
 
+    /// Name all blocks that are remembered here.
+    pub fn name(&self, marks: &mut Marks) {
+        self.log.name(marks);
+        self.members.values().for_each(|cursor| cursor.name(marks));
+        let Some(book) = &self.book else { return };
+        let entries = book.table.values().flat_map(|entry| [Some(&entry.primary), entry.secondary.as_ref()]);
+        let summaries = book.summaries.values().flat_map(BTreeMap::values);
+        for out in entries.flatten().chain(summaries) {
+            marks.name(out.block);
+        }
+    }
+
     /// The next whole messages for a peer.
-    pub fn output(&mut self, peer: u32, max_bytes: usize, loc: &Loc, us: &Identity, interner: &mut Interner) -> Vec<u8> {
+    pub fn output(&mut self, peer: u32, max_bytes: usize, loc: &mut Loc, us: &Identity) -> Vec<u8> {
         let Some(mut cursor) = self.members.remove(&peer) else {
             return Vec::new();
         };
-        let mut judge = Judge::new(&self.audience, loc, us, interner);
-        let mut now = |prefix: &Prefix| view(self.entry(prefix, &mut judge).as_ref(), peer as i32).map(|out| out.block.clone());
-        let out = cursor.output(&self.log, &mut now, &self.audience.encoding(), max_bytes);
+        let mut views = Views {
+            group: self,
+            judge: Judge::new(&self.audience, loc, us),
+            peer: peer as i32,
+        };
+        let out = cursor.output(&self.log, &mut views, &self.audience.encoding(), max_bytes);
         let is_through = cursor.is_through(&self.log);
         self.members.insert(peer, cursor);
         if is_through {
@@ -470,14 +484,18 @@ impl Group {
     }
 
     /// Members for whom `output` has something, ascending.
-    pub fn pending(&mut self, loc: &Loc, us: &Identity, interner: &mut Interner) -> Vec<u32> {
+    pub fn pending(&mut self, loc: &mut Loc, us: &Identity) -> Vec<u32> {
         let mut members = std::mem::take(&mut self.members);
-        let mut judge = Judge::new(&self.audience, loc, us, interner);
         let encoding = self.audience.encoding();
+        let mut views = Views {
+            group: self,
+            judge: Judge::new(&self.audience, loc, us),
+            peer: OURSELVES,
+        };
         let mut pending = Vec::new();
         for (peer, cursor) in &mut members {
-            let mut now = |prefix: &Prefix| view(self.entry(prefix, &mut judge).as_ref(), *peer as i32).map(|out| out.block.clone());
-            if cursor.has_output(&self.log, &mut now, &encoding) {
+            views.peer = *peer as i32;
+            if cursor.has_output(&self.log, &mut views, &encoding) {
                 pending.push(*peer);
             }
         }
@@ -486,8 +504,27 @@ impl Group {
     }
 }
 
-/// A prefix, its number, and what is chosen for it: the best and the second best.
-type Changed<'a> = (Prefix, u32, Option<(&'a Slot, Option<&'a Slot>)>);
+/// What one peer is told, prefix by prefix, as of the last decision.
+pub struct Views<'a> {
+    group: &'a Group,
+    judge: Judge<'a>,
+    peer: i32,
+}
+
+impl Views<'_> {
+    /// What it is told of this one.
+    pub fn of(&mut self, prefix: &Prefix) -> Option<Block> {
+        view(self.group.entry(prefix, &mut self.judge).as_ref(), self.peer).map(|out| out.block)
+    }
+
+    /// The blocks.
+    pub fn blocks(&self) -> &Blocks {
+        &self.judge.loc.blocks
+    }
+}
+
+/// A prefix, its number, and what is chosen for it.
+type Changed = (Prefix, u32, Option<Decided>);
 
 /// A prefix by its number where it has one.
 #[derive(Clone, Copy)]
@@ -500,12 +537,12 @@ pub enum Name {
 
 impl Book {
     /// What is told of a best route under its own prefix, and what summaries it makes.
-    fn exported(&self, prefix: Prefix, best: &Slot, judge: &mut Judge<'_>) -> (Option<Out>, Vec<(Prefix, Out)>) {
+    fn exported(&self, prefix: Prefix, best: Slot, judge: &mut Judge<'_>) -> (Option<Out>, Vec<(Prefix, Out)>) {
         let (mut direct, mut summaries) = (None, Vec::new());
-        let routes = export(prefix, &judge.loc.path(best), judge.audience, judge.us, &mut None);
+        let routes = export(prefix, &judge.loc.path(&best), judge.audience, judge.us, &mut None);
         for route in routes.into_iter().flatten() {
             let out = Out {
-                block: judge.interner.of(&route.attributes),
+                block: judge.loc.blocks.of(&route.attributes),
                 peer: judge.loc.sources.peer(best.source),
                 source: best.source,
             };
@@ -520,7 +557,7 @@ impl Book {
 
     /// What is told of a prefix that is a summary, or was one.
     fn summarized(&self, prefix: Prefix, judge: &mut Judge<'_>) -> Option<Entry> {
-        let chosen = judge.loc.table.find(&prefix).and_then(|id| Some((id, judge.loc.chosen(id)?)));
+        let chosen = judge.loc.find(&prefix).and_then(|id| Some((id, judge.loc.chosen(id)?)));
         let direct = chosen.and_then(|(_, chosen)| self.exported(prefix, chosen.best, judge).0);
         let summaries = self.summaries.get(&prefix).into_iter().flat_map(BTreeMap::values);
         let mut all = summaries.cloned().chain(direct);

@@ -2,16 +2,19 @@
 //!
 //! What changes between two rounds of decisions is noted once a prefix, as it was before: so nothing but places of paths is kept of what was chosen.
 
+use std::hash::{BuildHasher, Hash};
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use smallvec::SmallVec;
-use triomphe::Arc;
 
 use super::adj_in::Outcome;
 use super::decision::{Candidate, Decision};
-use super::source::{Path, Source, Sources};
-use super::table::Table;
-use crate::block::Block;
+use super::ids::IdSet;
+use super::source::{Path, Sources};
+use crate::block::{Block, Blocks, Head, Marks};
+use crate::index::Index;
 use crate::prefix::{Prefix, width};
 
 /// Bits of `Slot::flags`.
@@ -29,12 +32,12 @@ pub mod flag {
 }
 
 /// One path to a prefix: announced by a peer, refused or not, or originated here.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Slot {
     /// As received, or originated.
     pub received: Block,
-    /// What judging made of it; None where it was let in as it came.
-    pub outcome: Option<Arc<Outcome>>,
+    /// What judging made of it, as its place in `Loc::outcomes`; `NONE` where it was let in as it came.
+    pub outcome: u32,
     /// Number of its source.
     pub source: u32,
     /// Bits of `flag`.
@@ -50,43 +53,17 @@ impl Slot {
     fn is_summary(&self) -> bool {
         self.flags & flag::SUMMARY != 0
     }
-
-    /// Its attributes after import.
-    pub fn block(&self) -> &Block {
-        let changed = self.outcome.as_ref().and_then(|outcome| outcome.attributes.as_ref());
-        changed.unwrap_or(&self.received)
-    }
-
-    /// Its weight after import.
-    pub fn weight(&self, source: &Source) -> u32 {
-        self.outcome.as_ref().map_or(source.weight, |outcome| outcome.weight)
-    }
-
-    fn candidate<'a>(&'a self, sources: &'a Sources) -> Candidate<'a> {
-        let source = sources.get(self.source);
-        Candidate {
-            source,
-            head: self.block().head(),
-            weight: self.weight(source),
-        }
-    }
-
-    fn is_same(&self, other: &Slot) -> bool {
-        let outcomes = match (&self.outcome, &other.outcome) {
-            (None, None) => true,
-            (Some(a), Some(b)) => Arc::ptr_eq(a, b) || a == b,
-            _ => false,
-        };
-        self.source == other.source && self.flags == other.flags && self.received.is(&other.received) && outcomes
-    }
 }
 
 /// No place.
-const NONE: u32 = u32::MAX;
+pub const NONE: u32 = u32::MAX;
 
-/// One destination.
+/// One destination. It takes a line of the processor's cache.
 #[derive(Debug)]
+#[repr(align(64))]
 struct Dest {
+    /// An IPv4 prefix itself (`key_of`), or `WIDE` and the place of another one in `Loc::wide`; `FREE`.
+    key: u64,
     /// By peer; of one peer the summary after the route itself.
     slots: SmallVec<[Slot; 1]>,
     /// Rank of the best.
@@ -105,6 +82,7 @@ struct Dest {
 impl Default for Dest {
     fn default() -> Self {
         Self {
+            key: FREE,
             slots: SmallVec::new(),
             rank: u64::MAX,
             best: NONE,
@@ -114,6 +92,15 @@ impl Default for Dest {
             is_multi: false,
         }
     }
+}
+
+/// The bit of keys that are places in `Loc::wide`.
+const WIDE: u64 = 1 << 63;
+const FREE: u64 = u64::MAX;
+
+/// An IPv4 prefix as its address, then its length in the lowest octet; None for another one.
+fn key_of(prefix: &Prefix) -> Option<u64> {
+    (prefix.version == 4).then_some((prefix.bits as u64) << 8 | u64::from(prefix.length))
 }
 
 /// How a dirty destination was as of the last decision.
@@ -138,18 +125,18 @@ struct More {
 
 impl Undo {
     /// The second best, where it was kept.
-    pub fn second(&self) -> Option<&Slot> {
-        self.more.as_ref()?.second.as_ref()
+    pub fn second(&self) -> Option<Slot> {
+        self.more.as_ref()?.second
     }
 }
 
 /// What was chosen for a prefix as of the last decision.
 #[derive(Clone, Copy, Debug)]
-pub struct Decided<'a> {
+pub struct Decided {
     /// The best route.
-    pub best: &'a Slot,
+    pub best: Slot,
     /// The best of the others than the best one's source, where it is kept.
-    pub second: Option<&'a Slot>,
+    pub second: Option<Slot>,
 }
 
 /// What a change of one path does to what was chosen.
@@ -159,35 +146,262 @@ enum Effect {
     Open,
 }
 
-/// All destinations.
+/// All destinations. Each prefix that has a path has a number.
 pub struct Loc {
-    /// Numbers of prefixes.
-    pub table: Table,
+    /// Attributes of paths.
+    pub blocks: Blocks,
     /// Sources of paths.
     pub sources: Sources,
     decision: Decision,
     dests: Vec<Dest>,
+    free: Vec<u32>,
+    wide: Vec<Prefix>,
+    free_wide: Vec<u32>,
+    index: Index,
+    hasher: RandomState,
+    /// What judging made of paths; free places are None.
+    outcomes: Vec<Option<Outcome>>,
+    free_outcomes: Vec<u32>,
     undos: Vec<Undo>,
     /// How many prefixes of each length have a best route, for longest match: IPv4, IPv6.
     lengths: [Vec<usize>; 2],
     paths: usize,
     keeps_second: bool,
+    outcomes_sweep_at: usize,
 }
+
+/// Below this number of outcomes there is no need to sweep.
+const SMALL: usize = 16 * 1024;
 
 impl Loc {
     /// An empty one.
     pub fn new(decision: Decision) -> Self {
         Self {
-            table: Table::default(),
+            blocks: Blocks::new(),
             sources: Sources::default(),
             decision,
             dests: Vec::new(),
+            free: Vec::new(),
+            wide: Vec::new(),
+            free_wide: Vec::new(),
+            index: Index::default(),
+            hasher: RandomState::default(),
+            outcomes: Vec::new(),
+            free_outcomes: Vec::new(),
             undos: Vec::new(),
             lengths: [vec![0; 33], vec![0; 129]],
             paths: 0,
             keeps_second: false,
+            outcomes_sweep_at: SMALL,
         }
     }
+
+    // --- prefixes -----------------------------------------------------------------------------------------------------
+
+    /// How many prefixes have a number.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether none has.
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    fn hash(&self, key: impl Hash) -> u32 {
+        (self.hasher.hash_one(key) >> 32) as u32
+    }
+
+    /// The number of an IPv4 prefix by its key: address, then length in the lowest octet.
+    pub fn find_key(&self, key: u64) -> Option<u32> {
+        self.index.find(self.hash(key), |id| self.dests[id as usize].key == key)
+    }
+
+    /// The number of a prefix.
+    pub fn find(&self, prefix: &Prefix) -> Option<u32> {
+        match key_of(prefix) {
+            Some(key) => self.find_key(key),
+            None => self.index.find(self.hash(prefix), |id| self.dests[id as usize].key != FREE && self.prefix(id) == *prefix),
+        }
+    }
+
+    /// The number of an IPv4 prefix by its key, a new one if need be.
+    pub fn number_key(&mut self, key: u64) -> u32 {
+        let hash = self.hash(key);
+        if let Some(id) = self.index.find(hash, |id| self.dests[id as usize].key == key) {
+            return id;
+        }
+        self.add(hash, key)
+    }
+
+    /// The number of a prefix, a new one if need be.
+    pub fn number(&mut self, prefix: &Prefix) -> u32 {
+        if let Some(key) = key_of(prefix) {
+            return self.number_key(key);
+        }
+        if let Some(id) = self.find(prefix) {
+            return id;
+        }
+        let place = self.free_wide.pop().unwrap_or(self.wide.len() as u32);
+        if place as usize == self.wide.len() {
+            self.wide.push(*prefix);
+        }
+        self.wide[place as usize] = *prefix;
+        self.add(self.hash(prefix), WIDE | u64::from(place))
+    }
+
+    fn add(&mut self, hash: u32, key: u64) -> u32 {
+        let id = match self.free.pop() {
+            Some(id) => {
+                self.dests[id as usize].key = key;
+                id
+            }
+            None => {
+                self.dests.push(Dest {
+                    key,
+                    ..Dest::default()
+                });
+                self.dests.len() as u32 - 1
+            }
+        };
+        self.index.insert(hash, id);
+        id
+    }
+
+    fn release(&mut self, id: u32) {
+        let dest = std::mem::take(&mut self.dests[id as usize]);
+        let hash = if dest.key & WIDE == 0 {
+            self.hash(dest.key)
+        } else {
+            let place = (dest.key & !WIDE) as u32;
+            self.free_wide.push(place);
+            self.hash(self.wide[place as usize])
+        };
+        self.index.remove(hash, id);
+        self.free.push(id);
+    }
+
+    /// The prefix of a number that is in use.
+    pub fn prefix(&self, id: u32) -> Prefix {
+        let key = self.dests[id as usize].key;
+        if key & WIDE != 0 {
+            return self.wide[(key & !WIDE) as usize];
+        }
+        Prefix {
+            version: 4,
+            bits: u128::from(key >> 8),
+            length: key as u8,
+        }
+    }
+
+    /// IP version and length of the prefix of a number that is in use.
+    pub fn shape(&self, id: u32) -> (u8, u8) {
+        let key = self.dests[id as usize].key;
+        if key & WIDE == 0 { (4, key as u8) } else { (6, self.prefix(id).length) }
+    }
+
+    /// All numbers in use, ascending.
+    pub fn ids(&self) -> impl Iterator<Item = u32> + '_ {
+        (0..self.dests.len() as u32).filter(|id| self.dests[*id as usize].key != FREE)
+    }
+
+    /// Of these numbers the prefixes, sorted, each with its number.
+    pub fn sorted(&self, ids: impl Iterator<Item = u32>) -> Vec<(Prefix, u32)> {
+        let mut all: Vec<(Prefix, u32)> = ids.map(|id| (self.prefix(id), id)).collect();
+        all.sort_unstable();
+        all
+    }
+
+    // --- what paths are ------------------------------------------------------------------------------------------------
+
+    /// What judging made of a path that was not let in as it came.
+    pub fn outcome(&self, slot: &Slot) -> Option<&Outcome> {
+        self.outcomes.get(slot.outcome as usize)?.as_ref()
+    }
+
+    /// Keep an outcome for paths that are put in before the next round of decisions; its place.
+    pub fn keep(&mut self, outcome: Outcome) -> u32 {
+        let place = self.free_outcomes.pop().unwrap_or(self.outcomes.len() as u32);
+        if place as usize == self.outcomes.len() {
+            self.outcomes.push(None);
+        }
+        self.outcomes[place as usize] = Some(outcome);
+        place
+    }
+
+    /// Its attributes after import.
+    pub fn block(&self, slot: &Slot) -> Block {
+        self.outcome(slot).and_then(|outcome| outcome.attributes).unwrap_or(slot.received)
+    }
+
+    /// What is asked most of its attributes after import.
+    pub fn head(&self, slot: &Slot) -> &Head {
+        self.blocks.head(self.block(slot))
+    }
+
+    /// Its weight after import.
+    pub fn weight(&self, slot: &Slot) -> u32 {
+        self.outcome(slot).map_or_else(|| self.sources.get(slot.source).weight, |outcome| outcome.weight)
+    }
+
+    fn candidate(&self, slot: &Slot) -> Candidate<'_> {
+        Candidate {
+            source: self.sources.get(slot.source),
+            head: self.head(slot),
+            weight: self.weight(slot),
+        }
+    }
+
+    fn is_same(&self, a: &Slot, b: &Slot) -> bool {
+        a == b || (a.source, a.flags, a.received) == (b.source, b.flags, b.received) && self.outcome(a) == self.outcome(b)
+    }
+
+    /// Forget attributes and outcomes that no path has any more, nor whoever else names his.
+    pub fn sweep(&mut self, name_others: impl FnOnce(&mut Marks)) {
+        if self.blocks.wants_sweep() || self.outcomes.len() > self.outcomes_sweep_at {
+            self.sweep_outcomes();
+            let mut blocks = std::mem::take(&mut self.blocks);
+            blocks.sweep(|marks| {
+                self.name(marks);
+                name_others(marks);
+            });
+            self.blocks = blocks;
+        }
+    }
+
+    /// Name all blocks that paths have.
+    pub fn name(&self, marks: &mut Marks) {
+        let of_undo = |undo: &'_ Undo| -> Vec<Slot> {
+            let more = undo.more.iter().flat_map(|more| more.second.iter().chain(&more.equal));
+            undo.best.iter().chain(more).copied().collect()
+        };
+        for slot in self.dests.iter().flat_map(|dest| &dest.slots) {
+            marks.name(slot.received);
+        }
+        for slot in self.undos.iter().flat_map(of_undo) {
+            marks.name(slot.received);
+        }
+        for outcome in self.outcomes.iter().flatten() {
+            outcome.attributes.iter().for_each(|block| marks.name(*block));
+        }
+    }
+
+    fn sweep_outcomes(&mut self) {
+        let mut used = IdSet::default();
+        let slots = self.dests.iter().flat_map(|dest| &dest.slots);
+        for slot in slots.filter(|slot| slot.outcome != NONE) {
+            used.insert(slot.outcome);
+        }
+        for (place, outcome) in self.outcomes.iter_mut().enumerate() {
+            if outcome.is_some() && !used.contains(place as u32) {
+                *outcome = None;
+                self.free_outcomes.push(place as u32);
+            }
+        }
+        self.outcomes_sweep_at = (2 * used.len()).max(SMALL);
+    }
+
+    // --- decisions asked for ---------------------------------------------------------------------------------------------
 
     /// The rounds.
     pub fn decision(&self) -> &Decision {
@@ -246,19 +460,16 @@ impl Loc {
 
     /// The rank of a path.
     pub fn rank(&self, slot: &Slot) -> u64 {
-        self.decision.rank(&slot.candidate(&self.sources))
+        self.decision.rank(&self.candidate(slot))
     }
 
     /// Put in a path, instead of a former one of the same peer, which is given back. `rank` is that of the path.
     pub fn put(&mut self, id: u32, slot: Slot, rank: u64) -> Option<Slot> {
-        if self.dests.len() <= id as usize {
-            self.dests.resize_with(id as usize + 1, Dest::default);
-        }
         let place = self.place(id, slot.source, slot.is_summary());
         let takes_part = slot.takes_part();
         match place {
             Ok(at) => {
-                if self.dests[id as usize].slots[at].is_same(&slot) {
+                if self.is_same(&self.dests[id as usize].slots[at], &slot) {
                     return Some(slot);
                 }
                 let effect = self.effect(id, Some(at), takes_part.then_some(rank));
@@ -367,9 +578,9 @@ impl Loc {
         if dest.undo != NONE {
             return;
         }
-        let slot = |at: u32| dest.slots.get(at as usize).cloned();
+        let slot = |at: u32| dest.slots.get(at as usize).copied();
         let (best, second) = (slot(dest.best), slot(dest.second));
-        let equal = if dest.is_multi { self.others(dest).cloned().collect() } else { Vec::new() };
+        let equal = if dest.is_multi { self.others(dest) } else { Vec::new() };
         let more = (second.is_some() || !equal.is_empty()).then(|| Box::new(More { second, equal }));
         self.undos.push(Undo {
             id,
@@ -395,21 +606,17 @@ impl Loc {
     /// Of the paths that take part: the rounds' view, and their places.
     fn candidates<'a>(&'a self, dest: &'a Dest) -> (SmallVec<[Candidate<'a>; 8]>, SmallVec<[u32; 8]>) {
         let all = dest.slots.iter().enumerate().filter(|(_, slot)| slot.takes_part());
-        all.map(|(at, slot)| (slot.candidate(&self.sources), at as u32)).unzip()
+        all.map(|(at, slot)| (self.candidate(slot), at as u32)).unzip()
     }
 
     /// The multipath set without the best, as it is by the present paths.
-    fn others<'a>(&'a self, dest: &'a Dest) -> impl Iterator<Item = &'a Slot> {
+    fn others(&self, dest: &Dest) -> Vec<Slot> {
         let (candidates, places) = self.candidates(dest);
         let chosen = self.decision.decide(&candidates);
-        let mut others: Vec<&Slot> = chosen
-            .equal
-            .iter()
-            .filter(|i| Some(**i) != chosen.best)
-            .map(|i| &dest.slots[places[*i] as usize])
-            .collect();
-        others.sort_by_key(|slot| (slot.block().head().next_hop, self.sources.peer(slot.source)));
-        others.into_iter()
+        let others = chosen.equal.iter().filter(|i| Some(**i) != chosen.best);
+        let mut others: Vec<Slot> = others.map(|i| dest.slots[places[*i] as usize]).collect();
+        others.sort_by_key(|slot| (self.head(slot).next_hop, self.sources.peer(slot.source)));
+        others
     }
 
     /// Choose: best, second, whether the multipath set has others.
@@ -445,13 +652,13 @@ impl Loc {
                 (dest.best, dest.second, dest.is_multi, dest.rank) = (best, second, is_multi, rank);
             }
             let dest = &self.dests[undo.id as usize];
-            let (best, second) = (dest.slots.get(dest.best as usize), dest.slots.get(dest.second as usize));
-            let is_kept = self.is_kept(undo.best.as_ref(), best);
-            undo.is_told = self.is_told_again(undo.best.as_ref(), best) || self.is_told_again(undo.second(), second);
+            let (best, second) = (dest.slots.get(dest.best as usize).copied(), dest.slots.get(dest.second as usize).copied());
+            let is_kept = self.is_kept(undo.best, best);
+            undo.is_told = self.is_told_again(undo.best, best) || self.is_told_again(undo.second(), second);
             undo.is_visible = !is_kept || !self.are_others_kept(undo, dest);
             let (had, has) = (undo.best.is_some(), best.is_some());
             if had != has {
-                let (version, length) = self.table.shape(undo.id);
+                let (version, length) = self.shape(undo.id);
                 let count = &mut self.lengths[usize::from(version != 4)][usize::from(length)];
                 *count = if has { *count + 1 } else { *count - 1 };
             }
@@ -465,31 +672,30 @@ impl Loc {
     pub fn done(&mut self, undos: Vec<Undo>) {
         for undo in &undos {
             if self.dests[undo.id as usize].slots.is_empty() {
-                self.dests[undo.id as usize] = Dest::default();
-                self.table.release(undo.id);
+                self.release(undo.id);
             }
         }
         drop(undos);
         self.sources.forget();
-        if self.table.len() == 0 && !self.dests.is_empty() {
-            self.table.shrink();
-            self.dests = Vec::new();
+        if self.index.is_empty() && self.undos.is_empty() {
+            (self.dests, self.free, self.wide, self.free_wide) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+            self.index = Index::default();
         }
     }
 
     /// Whether it is the same route, whatever else is known of its source.
-    fn is_kept(&self, old: Option<&Slot>, new: Option<&Slot>) -> bool {
+    fn is_kept(&self, old: Option<Slot>, new: Option<Slot>) -> bool {
         match (old, new) {
             (Some(old), Some(new)) => {
                 self.sources.peer(old.source) == self.sources.peer(new.source)
-                    && old.block().is(new.block())
-                    && old.weight(self.sources.get(old.source)) == new.weight(self.sources.get(new.source))
+                    && self.block(&old) == self.block(&new)
+                    && self.weight(&old) == self.weight(&new)
             }
             (old, new) => old.is_none() && new.is_none(),
         }
     }
 
-    fn is_told_again(&self, old: Option<&Slot>, new: Option<&Slot>) -> bool {
+    fn is_told_again(&self, old: Option<Slot>, new: Option<Slot>) -> bool {
         !self.is_kept(old, new) || matches!((old, new), (Some(old), Some(new)) if old.source != new.source)
     }
 
@@ -498,17 +704,17 @@ impl Loc {
         if !dest.is_multi {
             return old.is_empty();
         }
-        let mut new = self.others(dest);
-        old.iter().all(|old| self.is_kept(Some(old), new.next())) && new.next().is_none()
+        let new = self.others(dest);
+        old.len() == new.len() && old.iter().zip(new).all(|(old, new)| self.is_kept(Some(*old), Some(new)))
     }
 
     // --- questions ----------------------------------------------------------------------------------------------------
 
     /// What was chosen, as of the last decision.
-    pub fn decided(&self, id: u32) -> Option<Decided<'_>> {
+    pub fn decided(&self, id: u32) -> Option<Decided> {
         let dest = self.dests.get(id as usize)?;
         if let Some(undo) = self.undos.get(dest.undo as usize) {
-            return undo.best.as_ref().map(|best| Decided {
+            return undo.best.map(|best| Decided {
                 best,
                 second: undo.second(),
             });
@@ -517,21 +723,21 @@ impl Loc {
     }
 
     /// What is chosen, where the prefix isn't dirty.
-    pub fn chosen(&self, id: u32) -> Option<Decided<'_>> {
+    pub fn chosen(&self, id: u32) -> Option<Decided> {
         let dest = self.dests.get(id as usize)?;
-        let best = dest.slots.get(dest.best as usize)?;
-        let second = dest.slots.get(dest.second as usize);
+        let best = *dest.slots.get(dest.best as usize)?;
+        let second = dest.slots.get(dest.second as usize).copied();
         Some(Decided { best, second })
     }
 
     /// The multipath set without the best, by next hop and peer; as of the last decision.
-    pub fn equals(&self, id: u32) -> Vec<&Slot> {
+    pub fn equals(&self, id: u32) -> Vec<Slot> {
         let Some(dest) = self.dests.get(id as usize) else {
             return Vec::new();
         };
         match self.undos.get(dest.undo as usize) {
-            Some(undo) => undo.more.iter().flat_map(|more| &more.equal).collect(),
-            None if dest.is_multi => self.others(dest).collect(),
+            Some(undo) => undo.more.iter().flat_map(|more| &more.equal).copied().collect(),
+            None if dest.is_multi => self.others(dest),
             None => Vec::new(),
         }
     }
@@ -556,18 +762,17 @@ impl Loc {
         let host = Prefix::host(address);
         let lengths = &self.lengths[usize::from(host.version != 4)];
         (0..=width(host.version)).rev().filter(|n| lengths[usize::from(*n)] > 0).find_map(|n| {
-            let id = self.table.find(&Prefix::new(host.version, host.bits, n))?;
+            let id = self.find(&Prefix::new(host.version, host.bits, n))?;
             self.decided(id).map(|_| id)
         })
     }
 
     /// A path as policies see it.
     pub fn path(&self, slot: &Slot) -> Path {
-        let source = self.sources.get(slot.source);
         Path {
-            attributes: slot.block().attributes(),
-            weight: slot.weight(source),
-            source: std::sync::Arc::clone(source),
+            source: Arc::clone(self.sources.get(slot.source)),
+            attributes: self.blocks.attributes(self.block(slot)),
+            weight: self.weight(slot),
         }
     }
 }

@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use rustc_hash::FxHashMap;
 
 use crate::attributes::AsPath;
-use crate::block::Interner;
+use crate::block::Marks;
 use crate::policy::parse::parse_config;
 use crate::policy::{CountBy, OverLimit, OwnBest, PeerConfig, Tags};
 use crate::prefix::Prefix;
@@ -25,11 +25,11 @@ pub mod adj_out;
 pub mod decision;
 pub mod explain;
 pub mod export;
+pub mod ids;
 pub mod loc;
 pub mod own;
 pub mod source;
 pub mod stream;
-pub mod table;
 pub mod view;
 
 #[cfg(test)]
@@ -62,7 +62,6 @@ struct Peer {
 pub struct Rib {
     us: Identity,
     tags: Tags,
-    interner: Interner,
     peers: BTreeMap<u32, Peer>,
     own_sources: FxHashMap<Vec<u32>, u32>,
     loc: Loc,
@@ -98,7 +97,6 @@ impl Rib {
                 cluster_id: cluster_id.unwrap_or(router_id),
             },
             tags: Tags::default(),
-            interner: Interner::new(),
             peers: BTreeMap::new(),
             own_sources: FxHashMap::default(),
             loc: Loc::new(decision),
@@ -209,7 +207,7 @@ impl Rib {
             peer.session = Some((session, group));
         }
         if let Some(group) = self.groups.get_mut(&group) {
-            group.join(number, end_of_rib, &self.loc, &self.us, &mut self.interner);
+            group.join(number, end_of_rib, &mut self.loc, &self.us);
         }
         Ok(())
     }
@@ -255,7 +253,6 @@ impl Rib {
             adj_in: &mut peer.adj_in,
             us: &self.us,
             loc: &mut self.loc,
-            interner: &mut self.interner,
         }))
     }
 
@@ -265,7 +262,7 @@ impl Rib {
             return *number;
         }
         let number = self.groups.keys().next_back().map_or(0, |last| last + 1);
-        let group = Group::new(audience, &self.loc, &self.us, &mut self.interner);
+        let group = Group::new(audience, &mut self.loc, &self.us);
         self.groups.insert(number, group);
         number
     }
@@ -292,7 +289,7 @@ impl Rib {
             return;
         };
         if let (Some(cursor), Some(group)) = (former.leave(number), self.groups.get_mut(&now)) {
-            group.move_in(number, cursor, &mut former, &self.loc, &self.us, &mut self.interner);
+            group.move_in(number, cursor, &mut former, &mut self.loc, &self.us);
         }
         if !former.members.is_empty() {
             self.groups.insert(former_number, former);
@@ -360,7 +357,7 @@ impl Rib {
         let Some(peer) = self.peers.get_mut(&number) else { return Ok(()) };
         let announced = match peer.config.max_prefixes {
             Some(max) if max.action != OverLimit::Teardown => {
-                peer.adj_in.limit(update.announced, max.limit as usize, max.action, &self.loc.table)
+                peer.adj_in.limit(update.announced, max.limit as usize, max.action, &self.loc)
             }
             _ => match peer.over_limit(&self.loc, &update.announced, looped) {
                 Some(error) => return Err(error),
@@ -378,7 +375,7 @@ impl Rib {
         let undos = self.loc.decide();
         if undos.iter().any(|undo| undo.is_told) {
             for group in self.groups.values_mut() {
-                group.update(&undos, &self.loc, &self.us, &mut self.interner);
+                group.update(&undos, &mut self.loc, &self.us);
             }
         }
         let count = undos.iter().filter(|undo| undo.is_visible).count();
@@ -387,13 +384,15 @@ impl Rib {
         }
         if let Some(recorded) = &mut self.changes {
             let visible = undos.iter().filter(|undo| undo.is_visible);
-            recorded.extend(visible.map(|undo| self.loc.table.prefix(undo.id)));
-            if recorded.len() > 2 * self.loc.table.len() + 65_536 {
+            recorded.extend(visible.map(|undo| self.loc.prefix(undo.id)));
+            if recorded.len() > 2 * self.loc.len() + 65_536 {
                 recorded.sort_unstable();
                 recorded.dedup();
             }
         }
         self.loc.done(undos);
+        let (groups, peers) = (&self.groups, &self.peers);
+        self.loc.sweep(|marks| name_others(groups, peers, marks));
         count
     }
 
@@ -416,7 +415,7 @@ impl Rib {
     pub fn output(&mut self, number: u32, max_bytes: usize) -> Result<Vec<u8>, RequestError> {
         let peer = self.peers.get(&number).ok_or_else(|| no_peer(number))?;
         let group = peer.session.and_then(|(_, group)| self.groups.get_mut(&group));
-        let out = group.map(|group| group.output(number, max_bytes, &self.loc, &self.us, &mut self.interner));
+        let out = group.map(|group| group.output(number, max_bytes, &mut self.loc, &self.us));
         let out = out.unwrap_or_default();
         let mut at = 0;
         while let Some([high, low]) = out.get(at + 16..at + 18) {
@@ -430,7 +429,7 @@ impl Rib {
     pub fn pending(&mut self) -> Vec<u32> {
         let mut all = Vec::new();
         for group in self.groups.values_mut() {
-            all.extend(group.pending(&self.loc, &self.us, &mut self.interner));
+            all.extend(group.pending(&mut self.loc, &self.us));
         }
         all.sort_unstable();
         all
@@ -443,7 +442,7 @@ impl Rib {
             return Ok(()); // RFC 2918 section 4: a family that was not agreed on is ignored.
         };
         if let Some(group) = peer.session.and_then(|(_, group)| self.groups.get_mut(&group)) {
-            group.refresh(number, version, &self.loc, &self.us, &mut self.interner);
+            group.refresh(number, version, &mut self.loc, &self.us);
         }
         Ok(())
     }
@@ -480,8 +479,14 @@ impl Peer {
 
     /// Whether it announced this prefix, refused or not.
     fn holds(&self, loc: &Loc, prefix: &Prefix) -> bool {
-        loc.table.find(prefix).is_some_and(|id| self.adj_in.held.contains(id))
+        loc.find(prefix).is_some_and(|id| self.adj_in.held.contains(id))
     }
+}
+
+/// Name the blocks that groups and summaries have.
+fn name_others(groups: &BTreeMap<u32, Group>, peers: &BTreeMap<u32, Peer>, marks: &mut Marks) {
+    groups.values().for_each(|group| group.name(marks));
+    peers.values().for_each(|peer| peer.adj_in.name(marks));
 }
 
 /// What the paths of a peer know of it.

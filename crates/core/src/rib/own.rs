@@ -68,12 +68,12 @@ impl Rib {
             summaries: Box::default(),
         };
         let slot = Slot {
-            received: self.interner.of(&attributes),
-            outcome: Some(triomphe::Arc::new(outcome)),
+            received: self.loc.blocks.of(&attributes),
+            outcome: self.loc.keep(outcome),
             source: self.own_source(tags),
             flags: 0,
         };
-        let id = self.loc.table.number(&prefix);
+        let id = self.loc.number(&prefix);
         let rank = self.loc.rank(&slot);
         self.loc.put(id, slot, rank);
         Ok(())
@@ -82,7 +82,7 @@ impl Rib {
     /// Take away a route of our own.
     pub fn withdraw(&mut self, prefix: Prefix) {
         let own = self.own_sources.values().next();
-        if let (Some(id), Some(own)) = (self.loc.table.find(&prefix), own) {
+        if let (Some(id), Some(own)) = (self.loc.find(&prefix), own) {
             self.loc.take(id, *own, false);
         }
     }

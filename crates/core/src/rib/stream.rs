@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::adj_out::{Name, Out};
+use super::adj_out::{Name, Out, Views};
+use super::loc::Loc;
 use super::source::OURSELVES;
-use super::table::Table;
-use crate::block::Block;
+use crate::block::{Block, Marks};
 use crate::prefix::Prefix;
 use crate::wire::update::write_withdrawals;
 use crate::wire::{AttributeBlock, EncodeOptions, ParseOptions, Updates, encode_end_of_rib};
@@ -42,7 +42,7 @@ impl Readers {
 }
 
 /// What was told before of a prefix that changed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Old {
     block: Option<Block>,
     /// The one that it came from was told nothing.
@@ -53,7 +53,7 @@ impl Old {
     /// To all but its source.
     pub fn of(out: Option<&Out>) -> Self {
         Self {
-            block: out.map(|out| out.block.clone()),
+            block: out.map(|out| out.block),
             peer: out.map_or(OURSELVES, |out| out.peer),
         }
     }
@@ -61,15 +61,15 @@ impl Old {
     /// To the reader, whoever it came from.
     pub fn exactly(out: Option<&Out>) -> Self {
         Self {
-            block: out.map(|out| out.block.clone()),
+            block: out.map(|out| out.block),
             peer: OURSELVES,
         }
     }
 
     /// What this reader was told.
     fn told(&self, reader: i32) -> Told {
-        match &self.block {
-            Some(block) if self.peer != reader => Told::This(block.clone()),
+        match self.block {
+            Some(block) if self.peer != reader => Told::This(block),
             _ => Told::Nothing,
         }
     }
@@ -82,8 +82,8 @@ pub struct Runs {
     items: Vec<Item>,
     /// Prefixes that were given without a number.
     prefixes: Vec<Prefix>,
-    places: FxHashMap<(Readers, usize), u32>,
-    last: Option<((Readers, usize), u32)>,
+    places: FxHashMap<(Readers, Option<Block>), u32>,
+    last: Option<((Readers, Option<Block>), u32)>,
 }
 
 struct Item {
@@ -98,11 +98,11 @@ const NAMED: u32 = 1 << 31;
 impl Runs {
     /// These readers are told this of a prefix.
     pub fn add(&mut self, readers: Readers, told: Option<&Out>, name: Name, old: Old) {
-        let key = (readers, told.map_or(0, |out| out.block.address()));
+        let key = (readers, told.map(|out| out.block));
         let run = match self.last {
             Some((last, run)) if last == key => run,
             _ => *self.places.entry(key).or_insert_with(|| {
-                self.runs.push((readers, told.map(|out| out.block.clone())));
+                self.runs.push(key);
                 self.runs.len() as u32 - 1
             }),
         };
@@ -118,7 +118,7 @@ impl Runs {
     }
 
     /// Write all as chunks: by readers, withdrawals first, else in the order in which they began.
-    pub fn write(self, table: &Table, encoding: &EncodeOptions, chunks: &mut Vec<Chunk>) {
+    pub fn write(self, loc: &Loc, encoding: &EncodeOptions, chunks: &mut Vec<Chunk>) {
         let mut order: Vec<u32> = (0..self.runs.len() as u32).collect();
         order.sort_by_key(|run| {
             let (readers, block) = &self.runs[*run as usize];
@@ -138,15 +138,16 @@ impl Runs {
         }
         let mut prefixes: Vec<Prefix> = Vec::new();
         for run in order {
-            let (readers, block) = &self.runs[run as usize];
+            let (readers, block) = self.runs[run as usize];
             let items = &sorted[starts[run as usize]..starts[run as usize + 1]];
             prefixes.clear();
             prefixes.extend(items.iter().map(|at| match self.items[*at as usize].prefix {
                 named if named & NAMED != 0 => self.prefixes[(named & !NAMED) as usize],
-                id => table.prefix(id),
+                id => loc.prefix(id),
             }));
-            let olds = items.iter().map(|at| self.items[*at as usize].old.clone());
-            write_run(*readers, block.as_ref(), &prefixes, olds, encoding, chunks);
+            let olds = items.iter().map(|at| self.items[*at as usize].old);
+            let block = block.map(|block| AttributeBlock::of(&loc.blocks, block, encoding));
+            write_run(readers, block.as_ref(), &prefixes, olds, encoding, chunks);
         }
     }
 }
@@ -180,13 +181,12 @@ pub struct Snapshot {
 
 fn write_run(
     readers: Readers,
-    block: Option<&Block>,
+    block: Option<&AttributeBlock<'_>>,
     prefixes: &[Prefix],
     mut olds: impl Iterator<Item = Old>,
     encoding: &EncodeOptions,
     chunks: &mut Vec<Chunk>,
 ) {
-    let block = block.map(|block| AttributeBlock::of(block, encoding));
     let mut rest = prefixes;
     while !rest.is_empty() {
         if chunks.last().is_none_or(|c| c.readers != readers || c.bytes.len() >= CHUNK_BYTES) {
@@ -197,7 +197,7 @@ fn write_run(
             });
         }
         let Some(chunk) = chunks.last_mut() else { return };
-        match write_message(block.as_ref(), rest, encoding, &mut chunk.bytes) {
+        match write_message(block, rest, encoding, &mut chunk.bytes) {
             Some(written) => {
                 chunk.olds.extend(olds.by_ref().take(written));
                 rest = &rest[written..];
@@ -216,6 +216,13 @@ fn write_message(block: Option<&AttributeBlock<'_>>, prefixes: &[Prefix], encodi
     match block {
         Some(block) => block.message(prefixes, out).ok(),
         None => Some(write_withdrawals(prefixes, encoding, out)),
+    }
+}
+
+impl Chunk {
+    /// Name all blocks that are remembered here.
+    fn name(&self, marks: &mut Marks) {
+        self.olds.iter().filter_map(|old| old.block).for_each(|block| marks.name(block));
     }
 }
 
@@ -280,6 +287,11 @@ impl Log {
         }
     }
 
+    /// Name all blocks that are remembered here.
+    pub fn name(&self, marks: &mut Marks) {
+        self.chunks.iter().for_each(|chunk| chunk.name(marks));
+    }
+
     fn drop_first(&mut self) {
         if let Some(chunk) = self.chunks.pop_front() {
             self.changes -= chunk.olds.len();
@@ -289,7 +301,7 @@ impl Log {
 }
 
 /// What a peer was last told of a prefix.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Told {
     Nothing,
     This(Block),
@@ -324,6 +336,15 @@ impl Cursor {
             owed: None,
             buffer: (Vec::new(), 0),
             end_of_rib,
+        }
+    }
+
+    /// Name all blocks that are remembered here.
+    pub fn name(&self, marks: &mut Marks) {
+        for told in self.owed.iter().flat_map(BTreeMap::values) {
+            if let Told::This(block) = told {
+                marks.name(*block);
+            }
         }
     }
 
@@ -390,9 +411,9 @@ impl Cursor {
     }
 
     /// The next whole messages, one at least where there is one.
-    pub fn output(&mut self, log: &Log, now: Now<'_>, encoding: &EncodeOptions, max_bytes: usize) -> Vec<u8> {
+    pub fn output(&mut self, log: &Log, views: &mut Views<'_>, encoding: &EncodeOptions, max_bytes: usize) -> Vec<u8> {
         let mut out = Vec::new();
-        while self.has_output(log, now, encoding) {
+        while self.has_output(log, views, encoding) {
             let (source, offset) = self.next(log);
             let end = take(source, offset, max_bytes.saturating_sub(out.len()), out.is_empty());
             if end == offset {
@@ -406,7 +427,7 @@ impl Cursor {
     }
 
     /// Whether there is something to send; moves on to it.
-    pub fn has_output(&mut self, log: &Log, now: Now<'_>, encoding: &EncodeOptions) -> bool {
+    pub fn has_output(&mut self, log: &Log, views: &mut Views<'_>, encoding: &EncodeOptions) -> bool {
         loop {
             if !self.buffer.0.is_empty() {
                 return true;
@@ -421,7 +442,7 @@ impl Cursor {
                 self.snapshot = None;
             }
             if let Some(owed) = &mut self.owed {
-                catch_up(owed, now, encoding, &mut self.buffer.0);
+                catch_up(owed, views, encoding, &mut self.buffer.0);
                 if owed.is_empty() {
                     self.owed = None;
                     self.at = log.end();
@@ -476,21 +497,18 @@ fn note(owed: &mut BTreeMap<Prefix, Told>, changes: &[(Prefix, &Old)], peer: i32
     }
 }
 
-/// What a peer is told of a prefix now.
-pub type Now<'a> = &'a mut dyn FnMut(&Prefix) -> Option<Block>;
-
 /// Write messages for the first prefixes that are owed: those whose view is not what was told.
-fn catch_up(owed: &mut BTreeMap<Prefix, Told>, now: Now<'_>, encoding: &EncodeOptions, out: &mut Vec<u8>) {
+fn catch_up(owed: &mut BTreeMap<Prefix, Told>, views: &mut Views<'_>, encoding: &EncodeOptions, out: &mut Vec<u8>) {
     let mut runs: Vec<(Option<Block>, Vec<Prefix>)> = vec![(None, Vec::new())];
-    let mut places: FxHashMap<usize, usize> = FxHashMap::default();
+    let mut places: FxHashMap<Block, usize> = FxHashMap::default();
     for _ in 0..CATCH_UP {
         let Some((prefix, was)) = owed.pop_first() else { break };
-        match (was, now(&prefix)) {
+        match (was, views.of(&prefix)) {
             (Told::Nothing, None) => {}
             (_, None) => runs[0].1.push(prefix),
-            (Told::This(told), Some(now)) if told.is(&now) => {}
+            (Told::This(told), Some(now)) if told == now => {}
             (_, Some(now)) => {
-                let place = *places.entry(now.address()).or_insert_with(|| {
+                let place = *places.entry(now).or_insert_with(|| {
                     runs.push((Some(now), Vec::new()));
                     runs.len() - 1
                 });
@@ -499,7 +517,7 @@ fn catch_up(owed: &mut BTreeMap<Prefix, Told>, now: Now<'_>, encoding: &EncodeOp
         }
     }
     for (block, prefixes) in &runs {
-        let block = block.as_ref().map(|block| AttributeBlock::of(block, encoding));
+        let block = block.map(|block| AttributeBlock::of(views.blocks(), block, encoding));
         let mut rest = &prefixes[..];
         while !rest.is_empty() {
             let written = write_message(block.as_ref(), rest, encoding, out).unwrap_or(1);

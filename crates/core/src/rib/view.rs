@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::adj_out::Out;
 use super::loc::{Slot, flag};
 use super::source::Source;
 use super::{Peer, RequestError, Rib, no_peer};
 use crate::attributes::{AsPath, Attributes, community_text, large_community_text};
-use crate::block::{DEFAULT_LOCAL_PREFERENCE, Interner};
+use crate::block::DEFAULT_LOCAL_PREFERENCE;
 use crate::prefix::Prefix;
 
 /// One path to one prefix, as a RIB holds it.
@@ -84,8 +83,8 @@ impl Rib {
 
     fn in_route(&self, prefix: Prefix, slot: &Slot, peer: &Peer) -> Route {
         let source = self.loc.sources.get(slot.source);
-        let mut row = self.route(prefix, &slot.received.attributes(), source, peer.config.weight);
-        if let Some(refused) = slot.outcome.as_ref().and_then(|outcome| outcome.refused.as_ref()) {
+        let mut row = self.route(prefix, &self.loc.blocks.attributes(slot.received), source, peer.config.weight);
+        if let Some(refused) = self.loc.outcome(slot).and_then(|outcome| outcome.refused.as_ref()) {
             row.reason = Some(refused.why.reason.clone());
             row.detail = Some(refused.why.detail.clone());
         }
@@ -95,8 +94,8 @@ impl Rib {
     /// Every path that was let in, by prefix; of one the best first, then in the order in which they lost, the latest round first.
     pub fn candidates(&self, prefix: Option<Prefix>) -> Vec<Route> {
         let prefixes = match prefix {
-            Some(prefix) => self.loc.table.find(&prefix).map(|id| (prefix, id)).into_iter().collect(),
-            None => self.loc.table.sorted(self.loc.table.ids()),
+            Some(prefix) => self.loc.find(&prefix).map(|id| (prefix, id)).into_iter().collect(),
+            None => self.loc.sorted(self.loc.ids()),
         };
         let mut rows = Vec::with_capacity(prefixes.len());
         for (prefix, id) in prefixes {
@@ -114,13 +113,13 @@ impl Rib {
     /// The Loc-RIB in bulk, sorted by prefix.
     pub fn best(&self) -> Vec<BestRow> {
         let row = |slot: &Slot| {
-            let head = slot.block().head();
+            let head = self.loc.head(slot);
             (head.next_hop, self.loc.sources.peer(slot.source), usize::from(head.path_length))
         };
-        let rows = self.loc.table.sorted(self.loc.table.ids()).into_iter().filter_map(|(prefix, id)| {
+        let rows = self.loc.sorted(self.loc.ids()).into_iter().filter_map(|(prefix, id)| {
             let best = self.loc.decided(id)?.best;
-            let all = [best].into_iter().chain(self.loc.equals(id));
-            Some((prefix, all.map(row).collect()))
+            let equals = self.loc.equals(id);
+            Some((prefix, [best].iter().chain(&equals).map(row).collect()))
         });
         rows.collect()
     }
@@ -130,10 +129,10 @@ impl Rib {
         let Some(id) = self.loc.lookup(address) else {
             return Vec::new();
         };
-        let prefix = self.loc.table.prefix(id);
+        let prefix = self.loc.prefix(id);
         let best = self.loc.decided(id).map(|decided| decided.best);
         let all = best.into_iter().chain(self.loc.equals(id));
-        let mut rows: Vec<Route> = all.map(|slot| self.path_route(prefix, slot)).collect();
+        let mut rows: Vec<Route> = all.map(|slot| self.path_route(prefix, &slot)).collect();
         for (i, row) in rows.iter_mut().enumerate() {
             row.best = i == 0;
             row.multipath = true;
@@ -145,7 +144,7 @@ impl Rib {
     pub fn received(&self, number: u32, prefix: Option<Prefix>) -> Result<Vec<Route>, RequestError> {
         let peer = self.peers.get(&number).ok_or_else(|| no_peer(number))?;
         let is_let_in = |slot: &Slot| {
-            let refused = slot.outcome.as_ref().and_then(|outcome| outcome.refused.as_ref());
+            let refused = self.loc.outcome(slot).and_then(|outcome| outcome.refused.as_ref());
             refused.is_none_or(|refused| refused.by_rule)
         };
         Ok(self.in_routes(peer, prefix, is_let_in))
@@ -153,10 +152,10 @@ impl Rib {
 
     /// Routes that a peer announced, sorted.
     fn in_routes(&self, peer: &Peer, prefix: Option<Prefix>, is_wanted: impl Fn(&Slot) -> bool) -> Vec<Route> {
-        let table = &self.loc.table;
+        let loc = &self.loc;
         let prefixes = match prefix {
-            Some(prefix) => table.find(&prefix).map(|id| (prefix, id)).into_iter().collect(),
-            None => table.sorted(peer.adj_in.held.iter()),
+            Some(prefix) => loc.find(&prefix).map(|id| (prefix, id)).into_iter().collect(),
+            None => loc.sorted(peer.adj_in.held.iter()),
         };
         let slots = prefixes
             .into_iter()
@@ -180,14 +179,18 @@ impl Rib {
     }
 
     /// The Adj-RIB-Out of a peer, sorted: what it was told, or is to be told next.
-    pub fn advertised(&self, number: u32, prefix: Option<Prefix>) -> Result<Vec<Route>, RequestError> {
+    pub fn advertised(&mut self, number: u32, prefix: Option<Prefix>) -> Result<Vec<Route>, RequestError> {
         let peer = self.peers.get(&number).ok_or_else(|| no_peer(number))?;
         let Some(group) = peer.session.and_then(|(_, group)| self.groups.get(&group)) else {
             return Ok(Vec::new());
         };
-        let told = group.views(prefix, number as i32, &self.loc, &self.us, &mut Interner::new());
-        let row = |(prefix, out): (Prefix, Out)| self.route(prefix, &out.block.attributes(), self.loc.sources.get(out.source), 0);
-        Ok(told.into_iter().map(row).collect())
+        let told = group.views(prefix, number as i32, &mut self.loc, &self.us);
+        let mut rows = Vec::with_capacity(told.len());
+        for (prefix, out) in told {
+            let attributes = self.loc.blocks.attributes(out.block);
+            rows.push(self.route(prefix, &attributes, self.loc.sources.get(out.source), 0));
+        }
+        Ok(rows)
     }
 
     /// Prefixes of a peer beyond a limit that doesn't end the session, since it began.
@@ -202,8 +205,15 @@ impl Rib {
         Ok(Counts {
             accepted: peer.adj_in.held.len() as u64 - peer.adj_in.refused(),
             rejected: peer.adj_in.refusals.clone(),
-            advertised: group.map_or(0, |group| group.count(number)) as u64,
+            advertised: group.map_or(0, |group| group.count(number, &self.loc.sources)) as u64,
             over_limit: peer.adj_in.over,
+        })
+    }
+
+    fn attributes(&self) -> usize {
+        self.loc.blocks.count(|marks| {
+            self.loc.name(marks);
+            super::name_others(&self.groups, &self.peers, marks);
         })
     }
 
@@ -213,7 +223,7 @@ impl Rib {
         BTreeMap::from([
             ("prefixes", self.loc.reachable() as u64),
             ("paths", self.loc.paths() as u64),
-            ("attributes", self.interner.live() as u64),
+            ("attributes", self.attributes() as u64),
             ("rejected", rejected),
             ("update_groups", self.groups.len() as u64),
             ("updates_in", self.updates_in),

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use super::verdict::{EXTENDED_LENGTH, OPTIONAL, TRANSITIVE, kind};
 use super::{HEADER_LENGTH, MAX_EXTENDED_MESSAGE, as_path, begin, finish, message, message_type, nlri};
 use crate::attributes::Attributes;
-use crate::block::{Block, has};
+use crate::block::{Block, Blocks, has};
 use crate::prefix::Prefix;
 
 /// A withdrawal of one IPv6 prefix takes 47 octets; a smaller limit than this is taken as this.
@@ -71,14 +71,15 @@ impl<'a> AttributeBlock<'a> {
     }
 
     /// Of a block: its octets as they are where this session may have them so.
-    pub fn of(block: &'a Block, options: &EncodeOptions) -> Self {
-        match block.octets() {
-            Some(octets) if options.four_octet && !(options.ebgp && block.head().has(has::INTERNAL)) => Self {
-                next_hop: block.head().next_hop,
+    pub fn of(blocks: &'a Blocks, block: Block, options: &EncodeOptions) -> Self {
+        let head = blocks.head(block);
+        match blocks.octets(block) {
+            Some(octets) if options.four_octet && !(options.ebgp && head.has(has::INTERNAL)) => Self {
+                next_hop: head.next_hop,
                 octets: Some(Cow::Borrowed(octets)),
                 limit: options.limit(),
             },
-            _ => Self::new(&block.attributes(), options),
+            _ => Self::new(&blocks.attributes(block), options),
         }
     }
 
