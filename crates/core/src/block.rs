@@ -264,7 +264,8 @@ impl Blocks {
         let old = std::mem::replace(&mut self.octets, Vec::with_capacity(live));
         for stored in self.all.iter_mut().filter(|s| s.length < FREE) {
             let start = self.octets.len();
-            self.octets.extend_from_slice(&old[stored.start as usize..][..stored.length as usize]);
+            self.octets
+                .extend_from_slice(&old[stored.start as usize..][..stored.length as usize]);
             stored.start = start as u32;
         }
         if self.index.is_empty() && self.rich.is_empty() {
@@ -392,7 +393,10 @@ mod tests {
             ("", Some(vec![])),
             ("1 2 3", Some(vec![1, 2, 3])),
             ("1 {2}", None),
-            (&(1..=100).map(|n| n.to_string()).collect::<Vec<_>>().join(" "), Some((1..=100).collect())),
+            (
+                &(1..=100).map(|n| n.to_string()).collect::<Vec<_>>().join(" "),
+                Some((1..=100).collect()),
+            ),
         ] {
             let attributes = Attributes {
                 as_path: parse_as_path(path).unwrap(),
@@ -400,7 +404,11 @@ mod tests {
             };
             let block = blocks.of(&attributes);
             let asns = sequence_of(blocks.octets(block).unwrap());
-            assert_eq!(asns.map(|asns| asns.iter().map(|a| u32::from_be_bytes(*a)).collect::<Vec<_>>()), found, "{path}");
+            assert_eq!(
+                asns.map(|asns| asns.iter().map(|a| u32::from_be_bytes(*a)).collect::<Vec<_>>()),
+                found,
+                "{path}"
+            );
         }
     }
 }

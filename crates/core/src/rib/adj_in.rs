@@ -262,7 +262,11 @@ impl Intake<'_> {
     pub fn take_fast(&mut self, update: Fast<'_>, is_plain: bool, keys: &mut Vec<u64>) -> bool {
         keys.clear();
         fast::keys(update.announced, keys);
-        if self.config.max_prefixes.is_some_and(|max| self.adj_in.held.len() + keys.len() > max.limit as usize) {
+        if self
+            .config
+            .max_prefixes
+            .is_some_and(|max| self.adj_in.held.len() + keys.len() > max.limit as usize)
+        {
             return false;
         }
         if !update.withdrawn.is_empty() {
@@ -390,7 +394,9 @@ impl Intake<'_> {
     /// Judge all that is held anew.
     pub fn judge_anew(&mut self) {
         for id in self.adj_in.held.iter().collect::<Vec<_>>() {
-            let Some(slot) = self.loc.get(id, self.source, false) else { continue };
+            let Some(slot) = self.loc.get(id, self.source, false) else {
+                continue;
+            };
             let (received, stale) = (slot.received, slot.flags & flag::STALE);
             let invalid = self.loc.outcome(slot).and_then(|outcome| outcome.invalid.clone());
             let attributes = self.loc.blocks.attributes(received);

@@ -99,7 +99,11 @@ impl<'a> Judge<'a> {
 
     /// What is told of a path to a prefix under that prefix.
     fn out(&mut self, id: u32, slot: Slot) -> Option<Out> {
-        let block = if self.needs_prefix { self.by_prefix(id, slot) } else { self.plain(id, slot) };
+        let block = if self.needs_prefix {
+            self.by_prefix(id, slot)
+        } else {
+            self.plain(id, slot)
+        };
         Some(Out {
             block: block?,
             peer: self.loc.sources.peer(slot.source),
@@ -144,7 +148,11 @@ impl<'a> Judge<'a> {
             && head.next_hop.is_ipv4() == (version == 4)
             && !head.has(has::INTERNAL | has::WELL_KNOWN | has::OTHERS)
             && self.loc.sources.peer(slot.source) != OURSELVES
-            && self.loc.blocks.octets(block).is_some_and(|octets| octets.len() + 300 <= session.max_message)
+            && self
+                .loc
+                .blocks
+                .octets(block)
+                .is_some_and(|octets| octets.len() + 300 <= session.max_message)
     }
 
     /// What is told of these best and second best routes.
@@ -221,7 +229,10 @@ impl Group {
         let mut judge = Judge::new(&audience, loc, us);
         if group.book.is_some() {
             let prefixes = judge.loc.sorted(judge.loc.ids());
-            let changed = prefixes.into_iter().map(|(prefix, id)| (prefix, id, judge.loc.decided(id))).collect();
+            let changed = prefixes
+                .into_iter()
+                .map(|(prefix, id)| (prefix, id, judge.loc.decided(id)))
+                .collect();
             group.update_book(changed, &mut judge, &mut Runs::default());
         } else {
             for id in judge.loc.ids().collect::<Vec<_>>() {
@@ -279,7 +290,11 @@ impl Group {
             });
             news.push((*prefix, entry));
         }
-        beside.extend(news.iter().map(|(prefix, _)| *prefix).filter(|prefix| book.summaries.contains_key(prefix)));
+        beside.extend(
+            news.iter()
+                .map(|(prefix, _)| *prefix)
+                .filter(|prefix| book.summaries.contains_key(prefix)),
+        );
         beside.sort_unstable();
         beside.dedup();
         news.retain(|(prefix, _)| beside.binary_search(prefix).is_err());
@@ -397,7 +412,12 @@ impl Group {
             let Some(entry) = self.entry(&prefix, judge) else { continue };
             let source = entry.primary.peer;
             let nothing = || Old::of(None);
-            runs.add(Readers::Except([OURSELVES, source]), Some(&entry.primary), Name::Prefix(prefix), nothing());
+            runs.add(
+                Readers::Except([OURSELVES, source]),
+                Some(&entry.primary),
+                Name::Prefix(prefix),
+                nothing(),
+            );
             if let Some(secondary) = &entry.secondary {
                 runs.add(Readers::Only(source), Some(secondary), Name::Prefix(prefix), nothing());
             }
@@ -457,7 +477,10 @@ impl Group {
         self.log.name(marks);
         self.members.values().for_each(|cursor| cursor.name(marks));
         let Some(book) = &self.book else { return };
-        let entries = book.table.values().flat_map(|entry| [Some(&entry.primary), entry.secondary.as_ref()]);
+        let entries = book
+            .table
+            .values()
+            .flat_map(|entry| [Some(&entry.primary), entry.secondary.as_ref()]);
         let summaries = book.summaries.values().flat_map(BTreeMap::values);
         for out in entries.flatten().chain(summaries) {
             marks.name(out.block);

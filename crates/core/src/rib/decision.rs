@@ -266,9 +266,7 @@ impl Decision {
             }
             Round::Own => keep_any(paths, alive, lost, number, |p| p.source.is_own()),
             Round::Weight => keep_least(paths, alive, lost, number, |p| Reverse(p.weight)),
-            Round::LocalPreference => keep_least(paths, alive, lost, number, |p| {
-                Reverse(p.head.local_preference)
-            }),
+            Round::LocalPreference => keep_least(paths, alive, lost, number, |p| Reverse(p.head.local_preference)),
             Round::AsPath => keep_least(paths, alive, lost, number, |p| p.head.path_length),
             Round::Origin => keep_least(paths, alive, lost, number, |p| p.head.origin),
             Round::Med => {
@@ -321,7 +319,11 @@ fn neighbor_as(path: &Candidate<'_>) -> Option<u32> {
     if path.source.is_own() {
         return None;
     }
-    Some(if path.head.neighbor_as == 0 { path.source.asn } else { path.head.neighbor_as })
+    Some(if path.head.neighbor_as == 0 {
+        path.source.asn
+    } else {
+        path.head.neighbor_as
+    })
 }
 
 /// Those for which it holds stay, if there are any.
@@ -330,7 +332,13 @@ fn keep_any(paths: &[Candidate<'_>], alive: &mut Few<usize>, lost: &mut [usize],
 }
 
 /// Those with the least key stay.
-fn keep_least<K: Ord>(paths: &[Candidate<'_>], alive: &mut Few<usize>, lost: &mut [usize], number: usize, key: impl Fn(&Candidate<'_>) -> K) {
+fn keep_least<K: Ord>(
+    paths: &[Candidate<'_>],
+    alive: &mut Few<usize>,
+    lost: &mut [usize],
+    number: usize,
+    key: impl Fn(&Candidate<'_>) -> K,
+) {
     if let Some(least) = alive.iter().map(|i| key(&paths[*i])).min() {
         keep_where(paths, alive, lost, number, |path| key(path) == least);
     }

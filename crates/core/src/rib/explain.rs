@@ -20,7 +20,14 @@ impl Rib {
         if let Some(slot) = id.and_then(|id| self.loc.get(id, peer.source, false)) {
             let invalid = self.loc.outcome(slot).and_then(|outcome| outcome.invalid.as_deref());
             // The result is known; the steps are asked for.
-            let _ = judge(&peer.config, &self.us, prefix, &self.loc.blocks.attributes(slot.received), invalid, &mut Some(&mut steps));
+            let _ = judge(
+                &peer.config,
+                &self.us,
+                prefix,
+                &self.loc.blocks.attributes(slot.received),
+                invalid,
+                &mut Some(&mut steps),
+            );
         }
         Ok(text(&steps))
     }

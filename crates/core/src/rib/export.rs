@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use super::source::Path;
-use crate::block::DEFAULT_LOCAL_PREFERENCE;
 use crate::attributes::{AsPath, NO_ADVERTISE, NO_EXPORT, NO_EXPORT_SUBCONFED};
+use crate::block::DEFAULT_LOCAL_PREFERENCE;
 use crate::policy::{self, Action, Facts, NextHopMode, OwnBest, PeerConfig, Refusal, Term, Trace, Working, passed, refused};
 use crate::prefix::Prefix;
 use crate::wire::{AttributeBlock, EncodeOptions};

@@ -58,7 +58,11 @@ impl IdSet {
 
     /// All of them, ascending.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        let pages = self.pages.iter().enumerate().filter_map(|(n, page)| Some((n as u32, page.as_deref()?)));
+        let pages = self
+            .pages
+            .iter()
+            .enumerate()
+            .filter_map(|(n, page)| Some((n as u32, page.as_deref()?)));
         pages.flat_map(|(n, page)| {
             let words = page.iter().enumerate();
             words.flat_map(move |(w, word)| {

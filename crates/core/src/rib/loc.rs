@@ -221,7 +221,9 @@ impl Loc {
     pub fn find(&self, prefix: &Prefix) -> Option<u32> {
         match key_of(prefix) {
             Some(key) => self.find_key(key),
-            None => self.index.find(self.hash(prefix), |id| self.dests[id as usize].key != FREE && self.prefix(id) == *prefix),
+            None => self.index.find(self.hash(prefix), |id| {
+                self.dests[id as usize].key != FREE && self.prefix(id) == *prefix
+            }),
         }
     }
 
@@ -257,10 +259,7 @@ impl Loc {
                 id
             }
             None => {
-                self.dests.push(Dest {
-                    key,
-                    ..Dest::default()
-                });
+                self.dests.push(Dest { key, ..Dest::default() });
                 self.dests.len() as u32 - 1
             }
         };
@@ -297,7 +296,11 @@ impl Loc {
     /// IP version and length of the prefix of a number that is in use.
     pub fn shape(&self, id: u32) -> (u8, u8) {
         let key = self.dests[id as usize].key;
-        if key & WIDE == 0 { (4, key as u8) } else { (6, self.prefix(id).length) }
+        if key & WIDE == 0 {
+            (4, key as u8)
+        } else {
+            (6, self.prefix(id).length)
+        }
     }
 
     /// All numbers in use, ascending.
@@ -341,7 +344,8 @@ impl Loc {
 
     /// Its weight after import.
     pub fn weight(&self, slot: &Slot) -> u32 {
-        self.outcome(slot).map_or_else(|| self.sources.get(slot.source).weight, |outcome| outcome.weight)
+        self.outcome(slot)
+            .map_or_else(|| self.sources.get(slot.source).weight, |outcome| outcome.weight)
     }
 
     fn candidate(&self, slot: &Slot) -> Candidate<'_> {
@@ -652,7 +656,10 @@ impl Loc {
                 (dest.best, dest.second, dest.is_multi, dest.rank) = (best, second, is_multi, rank);
             }
             let dest = &self.dests[undo.id as usize];
-            let (best, second) = (dest.slots.get(dest.best as usize).copied(), dest.slots.get(dest.second as usize).copied());
+            let (best, second) = (
+                dest.slots.get(dest.best as usize).copied(),
+                dest.slots.get(dest.second as usize).copied(),
+            );
             let is_kept = self.is_kept(undo.best, best);
             undo.is_told = self.is_told_again(undo.best, best) || self.is_told_again(undo.second(), second);
             undo.is_visible = !is_kept || !self.are_others_kept(undo, dest);
@@ -761,10 +768,13 @@ impl Loc {
     pub fn lookup(&self, address: IpAddr) -> Option<u32> {
         let host = Prefix::host(address);
         let lengths = &self.lengths[usize::from(host.version != 4)];
-        (0..=width(host.version)).rev().filter(|n| lengths[usize::from(*n)] > 0).find_map(|n| {
-            let id = self.find(&Prefix::new(host.version, host.bits, n))?;
-            self.decided(id).map(|_| id)
-        })
+        (0..=width(host.version))
+            .rev()
+            .filter(|n| lengths[usize::from(*n)] > 0)
+            .find_map(|n| {
+                let id = self.find(&Prefix::new(host.version, host.bits, n))?;
+                self.decided(id).map(|_| id)
+            })
     }
 
     /// A path as policies see it.

@@ -365,7 +365,9 @@ impl Rib {
             },
         };
         if let Some(attributes) = update.attributes {
-            self.intake(number, |intake| intake.announce_all(&announced, attributes, update.treat_as_withdraw.as_deref()));
+            self.intake(number, |intake| {
+                intake.announce_all(&announced, attributes, update.treat_as_withdraw.as_deref())
+            });
         }
         Ok(())
     }
@@ -463,7 +465,7 @@ impl Peer {
             CountBy::Azure => {
                 let loops = self.adj_in.refusals.get("as-loop").copied().unwrap_or(0);
                 held - loops as usize + announced.len()
-            },
+            }
             CountBy::Held => {
                 let mut new: Vec<&Prefix> = announced.iter().filter(|p| !self.holds(loc, p)).collect();
                 new.sort_unstable();

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use serde::Deserialize;
 
+use super::adj_in::Outcome;
 use super::loc::Slot;
 use super::source::{OURSELVES, Source};
-use super::adj_in::Outcome;
 use super::{RequestError, Rib};
 use crate::attributes::{Attributes, Origin, parse_large_community, sequence};
 use crate::policy::RouteClass;

@@ -77,7 +77,9 @@ impl Sources {
 
     /// The source of a number that is in use.
     pub fn get(&self, id: u32) -> &Arc<Source> {
-        self.all[id as usize].as_ref().expect("a path's source is there as long as the path")
+        self.all[id as usize]
+            .as_ref()
+            .expect("a path's source is there as long as the path")
     }
 
     /// The peer of a source.

@@ -167,7 +167,9 @@ impl Chunk {
             ebgp: false,
         };
         let updates = Updates::new(self.bytes.get(from..).unwrap_or_default(), options).flatten();
-        let prefixes: Vec<Prefix> = updates.flat_map(|update| update.withdrawn.into_iter().chain(update.announced)).collect();
+        let prefixes: Vec<Prefix> = updates
+            .flat_map(|update| update.withdrawn.into_iter().chain(update.announced))
+            .collect();
         debug_assert!(from > 0 || prefixes.len() == self.olds.len());
         let skipped = self.olds.len().saturating_sub(prefixes.len());
         prefixes.into_iter().zip(&self.olds[skipped..]).collect()
@@ -247,7 +249,10 @@ impl Log {
 
     /// Add a chunk; those who are behind note what it changes.
     pub fn append(&mut self, chunk: Chunk, members: &mut BTreeMap<u32, Cursor>, encoding: &EncodeOptions) {
-        if members.values().any(|cursor| cursor.owed.is_some() && chunk.readers.include(cursor.peer)) {
+        if members
+            .values()
+            .any(|cursor| cursor.owed.is_some() && chunk.readers.include(cursor.peer))
+        {
             let changes = chunk.changes(0, encoding);
             for cursor in members.values_mut().filter(|cursor| chunk.readers.include(cursor.peer)) {
                 cursor.note(&changes);
@@ -281,7 +286,10 @@ impl Log {
             }
             keep -= 1;
         }
-        members.values_mut().filter(|c| c.at < keep).for_each(|c| c.fall_behind(self, encoding));
+        members
+            .values_mut()
+            .filter(|c| c.at < keep)
+            .for_each(|c| c.fall_behind(self, encoding));
         while self.start < keep {
             self.drop_first();
         }

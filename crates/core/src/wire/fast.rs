@@ -78,7 +78,11 @@ pub fn keys(octets: &[u8], out: &mut Vec<u64>) {
         // Four octets are read where there are as many, whatever belongs to this prefix: the mask takes the others away.
         let address = match after.first_chunk::<4>() {
             Some(four) => u32::from_be_bytes(*four),
-            None => after.iter().take(count).zip([24, 16, 8, 0]).fold(0, |sum, (octet, shift)| sum | u32::from(*octet) << shift),
+            None => after
+                .iter()
+                .take(count)
+                .zip([24, 16, 8, 0])
+                .fold(0, |sum, (octet, shift)| sum | u32::from(*octet) << shift),
         };
         let mask = u32::MAX.checked_shl(32 - u32::from(*length)).unwrap_or(0);
         out.push(u64::from(address & mask) << 8 | u64::from(*length));
