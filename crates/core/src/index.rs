@@ -26,7 +26,7 @@ impl Index {
     }
 
     fn place(&self, hash: u32) -> usize {
-        (u64::from(hash) * self.entries.len() as u64 >> 32) as usize
+        ((u64::from(hash) * self.entries.len() as u64) >> 32) as usize
     }
 
     fn after(&self, at: usize) -> usize {
@@ -56,7 +56,7 @@ impl Index {
         if self.len + 1 > self.entries.len() / 4 * 3 {
             self.resize(self.len * 2 + 16);
         }
-        self.place_in(u64::from(hash) << 32 | u64::from(number));
+        self.place_in((u64::from(hash) << 32) | u64::from(number));
         self.len += 1;
     }
 
@@ -82,7 +82,7 @@ impl Index {
         if self.entries.is_empty() {
             return false;
         }
-        let wanted = u64::from(hash) << 32 | u64::from(number);
+        let wanted = (u64::from(hash) << 32) | u64::from(number);
         let mut at = self.place(hash);
         while self.entries[at] != wanted {
             if self.entries[at] == EMPTY {

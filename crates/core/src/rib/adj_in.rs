@@ -374,9 +374,9 @@ impl Intake<'_> {
         };
         let outcome = self.loc.outcome(&old);
         adj_in.count(outcome, false);
-        let made = outcome.map_or(&[][..], |outcome| &outcome.summaries);
+        let made = outcome.map_or_else(Box::default, |outcome| outcome.summaries.clone());
         if !made.is_empty() || !verdict.summaries.is_empty() {
-            self.summarize(id, &made.to_vec(), &verdict.summaries);
+            self.summarize(id, &made, &verdict.summaries);
         }
     }
 
@@ -386,8 +386,9 @@ impl Intake<'_> {
         self.adj_in.held.remove(id);
         let outcome = self.loc.outcome(&old);
         self.adj_in.count(outcome, false);
-        if let Some(outcome) = outcome.filter(|outcome| !outcome.summaries.is_empty()) {
-            self.summarize(id, &outcome.summaries.to_vec(), &[]);
+        let made = outcome.map_or_else(Box::default, |outcome| outcome.summaries.clone());
+        if !made.is_empty() {
+            self.summarize(id, &made, &[]);
         }
     }
 

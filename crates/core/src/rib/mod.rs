@@ -289,7 +289,7 @@ impl Rib {
             return;
         };
         if let (Some(cursor), Some(group)) = (former.leave(number), self.groups.get_mut(&now)) {
-            group.move_in(number, cursor, &mut former, &mut self.loc, &self.us);
+            group.move_in(number, cursor, &former, &mut self.loc, &self.us);
         }
         if !former.members.is_empty() {
             self.groups.insert(former_number, former);

@@ -216,10 +216,10 @@ impl List {
             Err((Defect::External, "from an external peer".into()))
         } else if raw.flags & (OPTIONAL | TRANSITIVE) != row.flags {
             // The prefixes must still be known for them to be withdrawn (RFC 7606 section 3 j).
-            if matches!(raw.kind, kind::MP_REACH | kind::MP_UNREACH) {
-                if let Err(wrong) = self.value(raw, withdrawn) {
-                    self.judge(row, wrong, raw)?;
-                }
+            if matches!(raw.kind, kind::MP_REACH | kind::MP_UNREACH)
+                && let Err(wrong) = self.value(raw, withdrawn)
+            {
+                self.judge(row, wrong, raw)?;
             }
             Err((
                 Defect::Flags,
@@ -475,7 +475,7 @@ fn fixed<const N: usize>(value: &[u8]) -> Result<[u8; N], Wrong> {
 
 /// A value of numbers of N octets each, one at least.
 fn list<const N: usize, T>(value: &[u8], number: impl Fn([u8; N]) -> T) -> Result<Vec<T>, Wrong> {
-    if value.is_empty() || value.len() % N != 0 {
+    if value.is_empty() || !value.len().is_multiple_of(N) {
         return Err((Defect::Length, format!("length {} is no multiple of {N} above 0", value.len())));
     }
     Ok(as_path::numbers(value, number))
