@@ -151,10 +151,21 @@ class Rib:
 
     def remove_peer(self, peer: int) -> None: ...
     def peer_up(self, peer: int, *, four_octet_as: bool, families: list[tuple[int, int]], max_message: int, router_id: str) -> None:
-        """The session is Established: its whole Adj-RIB-Out, then End-of-RIB, is to be sent."""
+        """The session is Established: its whole Adj-RIB-Out, then End-of-RIB, is to be sent. What was kept of a former one stays."""
 
-    def peer_down(self, peer: int) -> None:
-        """All that it announced is gone, and so is its Adj-RIB-Out."""
+    def peer_down(self, peer: int, *, keep: Sequence[tuple[int, int]] = ()) -> None:
+        """The session ended: its Adj-RIB-Out is gone, and so is all that it announced; of the families (afi, safi) to keep, what it announced stays as
+        stale, but for what was stale already (RFC 4724 section 4.2).
+        """
+
+    def mark_stale(self, peer: int, afi: int, safi: int) -> None:
+        """What the peer announced of a family is stale from now on, until it announces it again. Stale routes are used as others are."""
+
+    def sweep_stale(self, peer: int, afi: int, safi: int) -> int:
+        """What is still stale of a family goes; how many routes that were."""
+
+    def ended(self, peer: int) -> list[tuple[int, int]]:
+        """Families whose End-of-RIB (RFC 4724 section 2) the peer sent since this was asked last."""
 
     def receive(self, peer: int, updates: bytes) -> WireError | None:
         """Whole UPDATE messages, as the framer gives them. What RFC 7606 lets live lives; an error is returned where the session must be

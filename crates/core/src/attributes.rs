@@ -1,12 +1,9 @@
 //! Path attributes as values (RFC 4271 section 5), shared by the wire format and the RIBs.
 //!
-//! Equal content is equal: `Attributes::normalize` sorts what has no order, so that equal blocks meet in the `Interner`.
+//! Equal content is equal: `Attributes::normalize` sorts what has no order, so that equal blocks are one `block::Block`.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
-
-use rustc_hash::FxHashSet;
 
 /// ORIGIN (RFC 4271 section 5.1.1); the lower wins.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -364,57 +361,6 @@ impl Attributes {
     }
 }
 
-/// Gives equal blocks one place in memory, and forgets those that nobody holds any more.
-#[derive(Default, Debug)]
-pub struct Interner {
-    blocks: FxHashSet<Arc<Attributes>>,
-    sweep_at: usize,
-}
-
-impl Interner {
-    /// Blocks below this number are never swept.
-    const SMALL: usize = 1024;
-
-    /// An empty one.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The shared block of this content.
-    pub fn intern(&mut self, attributes: Attributes) -> Arc<Attributes> {
-        if let Some(block) = self.blocks.get(&attributes) {
-            return Arc::clone(block);
-        }
-        if self.blocks.len() >= self.sweep_at.max(Self::SMALL) {
-            self.sweep();
-        }
-        let block = Arc::new(attributes);
-        self.blocks.insert(Arc::clone(&block));
-        block
-    }
-
-    /// Forget the blocks that only the interner holds. `intern` does so whenever their number has doubled.
-    pub fn sweep(&mut self) {
-        self.blocks.retain(|block| Arc::strong_count(block) > 1);
-        self.sweep_at = self.blocks.len().saturating_mul(2);
-    }
-
-    /// Number of distinct blocks that somebody holds.
-    pub fn live(&self) -> usize {
-        self.blocks.iter().filter(|block| Arc::strong_count(block) > 1).count()
-    }
-
-    /// Number of blocks it keeps, unused ones included.
-    pub fn len(&self) -> usize {
-        self.blocks.len()
-    }
-
-    /// Whether it keeps none.
-    pub fn is_empty(&self) -> bool {
-        self.blocks.is_empty()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -474,25 +420,5 @@ mod tests {
         assert_eq!(parse_large_community("4200000000:1:2"), Some([4_200_000_000, 1, 2]));
         assert_eq!(parse_large_community("1:2"), None);
         assert_eq!(large_community_text([1, 2, 3]), "1:2:3");
-    }
-
-    #[test]
-    fn equal_blocks_are_one_and_unused_ones_go() {
-        let mut interner = Interner::new();
-        let next_hop = IpAddr::from([10, 0, 0, 1]);
-        let a = interner.intern(Attributes::new(next_hop));
-        let b = interner.intern(Attributes::new(next_hop));
-        assert!(Arc::ptr_eq(&a, &b));
-        for med in 0..5000 {
-            interner.intern(Attributes {
-                med: Some(med),
-                ..Attributes::new(next_hop)
-            });
-        }
-        assert!(interner.len() <= Interner::SMALL + 1);
-        assert_eq!(interner.live(), 1);
-        drop((a, b));
-        interner.sweep();
-        assert!(interner.is_empty());
     }
 }

@@ -4,6 +4,8 @@
 #![forbid(unsafe_code)]
 
 pub mod attributes;
+pub mod block;
+pub mod index;
 pub mod policy;
 pub mod prefix;
 pub mod rib;

@@ -237,7 +237,7 @@ impl Match {
             && given(&self.as_path_contains, |asns| asns.iter().any(|a| attributes.as_path.count(*a) > 0))
             && given(&self.as_path_leading_even, |asn| {
                 let copies = attributes.as_path.leading(*asn);
-                copies > 0 && copies % 2 == 0
+                copies > 0 && copies.is_multiple_of(2)
             })
             && given(&self.community_all, |all| all.iter().all(carries))
             && given(&self.community_any, |any| any.iter().any(carries))

@@ -229,7 +229,7 @@ impl Map {
     }
 
     fn count(&self, column: &[u8], width: usize) -> Result<usize> {
-        if column.len() % width != 0 {
+        if !column.len().is_multiple_of(width) {
             return Err(Error::invalid(format_args!(
                 "eBPF map {}: {} octets are no elements of {width}",
                 self.name,

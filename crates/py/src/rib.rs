@@ -148,8 +148,21 @@ impl Rib {
         run(py, || self.inner.peer_up(peer, four_octet_as, &families, max_message, router_id))?.map_err(wrong)
     }
 
-    fn peer_down(&mut self, py: Python<'_>, peer: u32) -> PyResult<()> {
-        run(py, || self.inner.peer_down(peer))?.map_err(wrong)
+    #[pyo3(signature = (peer, *, keep=Vec::new()))]
+    fn peer_down(&mut self, py: Python<'_>, peer: u32, keep: Vec<(u16, u8)>) -> PyResult<()> {
+        run(py, || self.inner.peer_down(peer, &keep))?.map_err(wrong)
+    }
+
+    fn mark_stale(&mut self, py: Python<'_>, peer: u32, afi: u16, safi: u8) -> PyResult<()> {
+        run(py, || self.inner.mark_stale(peer, afi, safi))?.map_err(wrong)
+    }
+
+    fn sweep_stale(&mut self, py: Python<'_>, peer: u32, afi: u16, safi: u8) -> PyResult<usize> {
+        run(py, || self.inner.sweep_stale(peer, afi, safi))?.map_err(wrong)
+    }
+
+    fn ended(&mut self, peer: u32) -> PyResult<Vec<(u16, u8)>> {
+        self.inner.ended(peer).map_err(wrong)
     }
 
     fn receive<'py>(&mut self, py: Python<'py>, peer: u32, updates: &[u8]) -> PyResult<Option<Bound<'py, PyAny>>> {
@@ -226,7 +239,7 @@ impl Rib {
     }
 
     #[pyo3(signature = (peer, prefix=None))]
-    fn advertised(&self, py: Python<'_>, peer: u32, prefix: Option<PrefixTuple>) -> PyResult<Vec<Route>> {
+    fn advertised(&mut self, py: Python<'_>, peer: u32, prefix: Option<PrefixTuple>) -> PyResult<Vec<Route>> {
         let prefix = optional(prefix)?;
         run(py, || self.inner.advertised(peer, prefix).map(routes))?.map_err(wrong)
     }

@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 
 use super::export::Identity;
-use super::loc::{Path, Source};
-use crate::attributes::{AsPath, Attributes, Interner};
+use super::ids::IdSet;
+use super::loc::{Loc, NONE, Slot, flag};
+use crate::attributes::{AsPath, Attributes};
+use crate::block::{Block, Head, Marks, has, sequence_of};
 use crate::policy::{self, Facts, OverLimit, PeerConfig, Refusal, Term, Trace, Working, passed, refused};
 use crate::prefix::Prefix;
+use crate::wire::fast::{self, Fast};
+use crate::wire::nlri::version_of;
 
 /// Why a route was refused.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -20,17 +24,19 @@ pub struct Refused {
     pub by_rule: bool,
 }
 
-/// One announced route.
-#[derive(Clone, Debug)]
-pub struct InRoute {
-    /// As received.
-    pub received: Arc<Attributes>,
+/// What judging made of a route that was not let in as it came. The prefixes of one UPDATE share it.
+#[derive(PartialEq, Debug)]
+pub struct Outcome {
+    /// Its attributes after import, where they are others than those received.
+    pub attributes: Option<Block>,
+    /// Its weight after import.
+    pub weight: u32,
+    /// Why it takes no part in the decision.
+    pub refused: Option<Refused>,
     /// The attribute and defect for which RFC 7606 withdraws it.
     pub invalid: Option<Box<str>>,
-    /// Why it takes no part in the decision.
-    pub refused: Option<Box<Refused>>,
     /// The summaries that import rules made of it.
-    summaries: Option<Box<[Prefix]>>,
+    pub summaries: Box<[Prefix]>,
 }
 
 /// What judging says of one route.
@@ -108,47 +114,55 @@ fn fixed(us: &Identity, config: &PeerConfig, route: &Working, invalid: Option<&s
     Ok(())
 }
 
-/// All that one peer announced.
-#[derive(Default, Debug)]
-pub struct AdjIn {
-    /// By prefix.
-    pub routes: FxHashMap<Prefix, InRoute>,
-    /// Summaries by prefix, with what each of their contributors would make them.
-    summaries: BTreeMap<Prefix, BTreeMap<Prefix, Path>>,
-    /// How many prefixes came beyond the limit since the session began, where that doesn't end it.
-    pub over: u64,
+/// What becomes of a received route: its place among the paths, and the summaries that it makes, each with attributes and weight.
+#[derive(Clone)]
+pub struct Verdict {
+    slot: Slot,
+    rank: u64,
+    summaries: Vec<(Prefix, Block, u32)>,
 }
 
-/// A path that takes or leaves its place among the candidates of a prefix.
-pub type Placed = (Prefix, Option<Path>);
+/// What one peer announced, as far as it does not stand with the paths of each prefix.
+#[derive(Default, Debug)]
+pub struct AdjIn {
+    /// Numbers of the prefixes that are held, refused or not.
+    pub held: IdSet,
+    /// Of these refused ones, by reason.
+    pub refusals: BTreeMap<String, u64>,
+    /// How many prefixes came beyond the limit since the session began, where that doesn't end it.
+    pub over: u64,
+    /// Summaries by prefix, with what each of their contributors would make them.
+    summaries: BTreeMap<Prefix, BTreeMap<Prefix, (Block, u32)>>,
+}
+
+/// Where a peer's routes come in: its Adj-RIB-In, and all that is needed to judge and to place them.
+pub struct Intake<'a> {
+    /// Its configuration.
+    pub config: &'a PeerConfig,
+    /// Its number as a source.
+    pub source: u32,
+    /// What it announced.
+    pub adj_in: &'a mut AdjIn,
+    /// Who we are.
+    pub us: &'a Identity,
+    /// Paths of all.
+    pub loc: &'a mut Loc,
+}
 
 impl AdjIn {
-    /// Prefixes of all announced routes, sorted.
-    pub fn prefixes(&self) -> Vec<Prefix> {
-        let mut all: Vec<Prefix> = self.routes.keys().copied().collect();
-        all.sort_unstable();
-        all
-    }
-
-    /// Number of routes that were refused as loops.
-    pub fn looped(&self) -> usize {
-        let is_loop = |route: &&InRoute| route.refused.as_ref().is_some_and(|refused| refused.why.reason == "as-loop");
-        self.routes.values().filter(is_loop).count()
-    }
-
     /// Number of refused routes.
-    pub fn refused(&self) -> usize {
-        self.routes.values().filter(|route| route.refused.is_some()).count()
+    pub fn refused(&self) -> u64 {
+        self.refusals.values().sum()
     }
 
     /// Which of these are let to the checks under a limit that doesn't end the session; the others are counted. What is held already is always let.
-    pub fn limit(&mut self, announced: Vec<Prefix>, limit: usize, action: OverLimit) -> Vec<Prefix> {
+    pub fn limit(&mut self, announced: Vec<Prefix>, limit: usize, action: OverLimit, loc: &Loc) -> Vec<Prefix> {
         let mut new: FxHashSet<Prefix> = FxHashSet::default();
-        let held = self.routes.len();
+        let held = self.held.len();
         let mut let_on = announced;
-        let (routes, over) = (&self.routes, &mut self.over);
+        let (all, over) = (&self.held, &mut self.over);
         let_on.retain(|prefix| {
-            if routes.contains_key(prefix) || new.contains(prefix) {
+            if loc.find(prefix).is_some_and(|id| all.contains(id)) || new.contains(prefix) {
                 return true;
             }
             let is_over = held + new.len() >= limit;
@@ -162,140 +176,294 @@ impl AdjIn {
         let_on
     }
 
-    /// Number of routes that were refused, by reason.
-    pub fn refusals(&self) -> BTreeMap<String, u64> {
-        let mut counts = BTreeMap::new();
-        for refused in self.routes.values().filter_map(|route| route.refused.as_ref()) {
-            match counts.get_mut(&refused.why.reason) {
-                Some(count) => *count += 1,
-                None => drop(counts.insert(refused.why.reason.clone(), 1)),
+    /// Name all blocks that summaries have.
+    pub fn name(&self, marks: &mut Marks) {
+        let contributions = self.summaries.values().flat_map(BTreeMap::values);
+        contributions.for_each(|(block, _)| marks.name(*block));
+    }
+
+    fn count(&mut self, outcome: Option<&Outcome>, is_there: bool) {
+        let Some(refused) = outcome.and_then(|outcome| outcome.refused.as_ref()) else {
+            return;
+        };
+        let reason = &refused.why.reason;
+        if let Some(count) = self.refusals.get_mut(reason) {
+            *count = if is_there { *count + 1 } else { *count - 1 };
+            if *count == 0 {
+                self.refusals.remove(reason);
             }
+        } else {
+            self.refusals.insert(reason.clone(), 1);
         }
-        counts
-    }
-
-    /// The peer announced it, or it is judged anew: what changes among the candidates.
-    pub fn place(
-        &mut self,
-        prefix: Prefix,
-        mut route: InRoute,
-        judged: Judged,
-        source: &Arc<Source>,
-        interner: &mut Interner,
-    ) -> Vec<Placed> {
-        let mut touched = self.forget_summaries(prefix);
-        let mut direct = None;
-        match judged {
-            Ok(routes) => {
-                let mut made = Vec::new();
-                for working in routes {
-                    let attributes = if Arc::ptr_eq(&working.attributes, &route.received) {
-                        working.attributes
-                    } else {
-                        interner.intern(Arc::unwrap_or_clone(working.attributes))
-                    };
-                    let path = Path {
-                        source: Arc::clone(source),
-                        attributes,
-                        weight: working.weight,
-                    };
-                    if working.summary {
-                        made.push(working.prefix);
-                        self.summaries.entry(working.prefix).or_default().insert(prefix, path);
-                    } else {
-                        direct = Some(path);
-                    }
-                }
-                route.refused = None;
-                touched.extend(&made);
-                route.summaries = if made.is_empty() { None } else { Some(made.into()) };
-            }
-            Err(refused) => {
-                route.refused = Some(Box::new(refused));
-                route.summaries = None;
-            }
-        }
-        self.routes.insert(prefix, route);
-        self.settle(prefix, direct, touched)
-    }
-
-    /// The peer withdrew it.
-    pub fn withdraw(&mut self, prefix: Prefix) -> Vec<Placed> {
-        let touched = self.forget_summaries(prefix);
-        if self.routes.remove(&prefix).is_none() {
-            return Vec::new();
-        }
-        self.settle(prefix, None, touched)
-    }
-
-    /// All is gone.
-    pub fn clear(&mut self) -> Vec<Placed> {
-        self.over = 0;
-        let mut all: Vec<Prefix> = self.routes.drain().map(|(prefix, _)| prefix).collect();
-        all.extend(std::mem::take(&mut self.summaries).into_keys());
-        all.into_iter().map(|prefix| (prefix, None)).collect()
-    }
-
-    fn forget_summaries(&mut self, prefix: Prefix) -> Vec<Prefix> {
-        let made = self.routes.get_mut(&prefix).and_then(|route| route.summaries.take());
-        let made = made.map(Vec::from).unwrap_or_default();
-        for summary in &made {
-            if let Some(contributors) = self.summaries.get_mut(summary) {
-                contributors.remove(&prefix);
-                if contributors.is_empty() {
-                    self.summaries.remove(summary);
-                }
-            }
-        }
-        made
-    }
-
-    /// A summary goes before the peer's own route to the same prefix, and is as its first contributor by prefix makes it.
-    fn settle(&self, prefix: Prefix, direct: Option<Path>, mut touched: Vec<Prefix>) -> Vec<Placed> {
-        touched.sort_unstable();
-        touched.dedup();
-        let mut placed = Vec::with_capacity(1);
-        if !touched.contains(&prefix) {
-            placed.push((prefix, self.summary(&prefix).or(direct.clone())));
-        }
-        for summary in touched {
-            let path = self.summary(&summary);
-            if path.is_none()
-                && summary != prefix
-                && self
-                    .routes
-                    .get(&summary)
-                    .is_some_and(|r| r.refused.is_none() && r.summaries.is_none())
-            {
-                // Its own route comes to light again: it is judged anew by the caller.
-                placed.push((summary, None));
-                continue;
-            }
-            let path = path.or_else(|| direct.clone().filter(|_| summary == prefix));
-            placed.push((summary, path));
-        }
-        placed
-    }
-
-    fn summary(&self, prefix: &Prefix) -> Option<Path> {
-        self.summaries.get(prefix)?.values().next().cloned()
-    }
-
-    /// Whether the peer's own route to this prefix stands for itself: let in, made no summary, hidden by none.
-    pub fn is_direct(&self, prefix: &Prefix) -> bool {
-        let plain = |r: &InRoute| r.refused.is_none() && r.summaries.is_none();
-        !self.summaries.contains_key(prefix) && self.routes.get(prefix).is_some_and(plain)
     }
 }
 
-impl InRoute {
-    /// A route that is still to be judged.
-    pub fn new(received: Arc<Attributes>, invalid: Option<&str>) -> Self {
-        Self {
+impl Intake<'_> {
+    /// What becomes of a route that is let in as it came.
+    pub fn as_it_came(&self, received: Block) -> Verdict {
+        let slot = Slot {
             received,
-            invalid: invalid.map(Box::from),
+            outcome: NONE,
+            source: self.source,
+            flags: 0,
+        };
+        Verdict {
+            rank: self.loc.rank(&slot),
+            slot,
+            summaries: Vec::new(),
+        }
+    }
+
+    /// Judge a received route. `attributes` are those of the block.
+    pub fn judge(&mut self, prefix: Prefix, received: Block, attributes: &Arc<Attributes>, invalid: Option<&str>) -> Verdict {
+        let judged = judge(self.config, self.us, prefix, attributes, invalid, &mut None);
+        let mut verdict = self.as_it_came(received);
+        let mut outcome = Outcome {
+            attributes: None,
+            weight: self.config.weight,
             refused: None,
-            summaries: None,
+            invalid: invalid.map(Box::from),
+            summaries: Box::default(),
+        };
+        match judged {
+            Err(refused) => {
+                outcome.refused = Some(refused);
+                verdict.slot.flags = flag::REFUSED;
+            }
+            Ok(routes) => {
+                let mut is_direct = false;
+                for working in routes {
+                    if working.summary {
+                        let block = self.loc.blocks.of(&working.attributes);
+                        verdict.summaries.push((working.prefix, block, working.weight));
+                        continue;
+                    }
+                    is_direct = true;
+                    outcome.weight = working.weight;
+                    if !Arc::ptr_eq(&working.attributes, attributes) {
+                        outcome.attributes = Some(self.loc.blocks.of(&working.attributes)).filter(|block| *block != received);
+                    }
+                }
+                outcome.summaries = verdict.summaries.iter().map(|(summary, ..)| *summary).collect();
+                if !is_direct {
+                    verdict.slot.flags = flag::SUMMARIZED;
+                }
+            }
+        }
+        let is_as_it_came = verdict.slot.flags == 0 && outcome.attributes.is_none() && outcome.weight == self.config.weight;
+        if !is_as_it_came || outcome.invalid.is_some() {
+            verdict.slot.outcome = self.loc.keep(outcome);
+            verdict.rank = self.loc.rank(&verdict.slot);
+        }
+        verdict
+    }
+
+    /// Take in an UPDATE of the common kind; false, and nothing is done, where a limit may be reached. `keys` is used memory.
+    pub fn take_fast(&mut self, update: Fast<'_>, is_plain: bool, keys: &mut Vec<u64>) -> bool {
+        keys.clear();
+        fast::keys(update.announced, keys);
+        if self
+            .config
+            .max_prefixes
+            .is_some_and(|max| self.adj_in.held.len() + keys.len() > max.limit as usize)
+        {
+            return false;
+        }
+        if !update.withdrawn.is_empty() {
+            let mut withdrawn = Vec::new();
+            fast::keys(update.withdrawn, &mut withdrawn);
+            for key in withdrawn {
+                if let Some(id) = self.loc.find_key(key) {
+                    self.withdraw(id);
+                }
+            }
+        }
+        let Some((octets, head)) = update.attributes else { return true };
+        let is_let_in = is_plain && is_let_in_as_it_came(self.config, self.us, &head, octets);
+        let received = self.loc.blocks.of_octets(octets, head);
+        if is_let_in {
+            let verdict = self.as_it_came(received);
+            for key in keys {
+                let id = self.loc.number_key(*key);
+                self.announce(id, &verdict);
+            }
+            return true;
+        }
+        let ids: Vec<u32> = keys.iter().map(|key| self.loc.number_key(*key)).collect();
+        let attributes = self.loc.blocks.attributes(received);
+        self.announce_judged(&ids, received, &attributes, None);
+        true
+    }
+
+    /// These prefixes were withdrawn.
+    pub fn withdraw_all(&mut self, prefixes: &[Prefix]) {
+        for prefix in prefixes {
+            if let Some(id) = self.loc.find(prefix) {
+                self.withdraw(id);
+            }
+        }
+    }
+
+    /// These prefixes were announced; `invalid`: RFC 7606 withdraws them.
+    pub fn announce_all(&mut self, prefixes: &[Prefix], attributes: Attributes, invalid: Option<&str>) {
+        let received = self.loc.blocks.of(&attributes);
+        let ids: Vec<u32> = prefixes.iter().map(|prefix| self.loc.number(prefix)).collect();
+        self.announce_judged(&ids, received, &Arc::new(attributes), invalid);
+    }
+
+    fn announce_judged(&mut self, ids: &[u32], received: Block, attributes: &Arc<Attributes>, invalid: Option<&str>) {
+        let is_same = is_same_for_all_prefixes(self.config);
+        let mut verdict = None;
+        for id in ids {
+            if verdict.is_none() || !is_same {
+                verdict = Some(self.judge(self.loc.prefix(*id), received, attributes, invalid));
+            }
+            if let Some(verdict) = &verdict {
+                self.announce(*id, verdict);
+            }
+        }
+    }
+
+    /// What is held of these families becomes stale, but what is stale already goes, as does the rest.
+    pub fn keep_as_stale(&mut self, keep: &[(u16, u8)]) {
+        for id in self.adj_in.held.iter().collect::<Vec<_>>() {
+            let (version, _) = self.loc.shape(id);
+            let is_kept = keep.iter().any(|(afi, safi)| version_of(*afi, *safi) == Some(version));
+            if !is_kept || !self.loc.mark(id, self.source, flag::STALE) {
+                self.withdraw(id);
+            }
+        }
+    }
+
+    /// What is held of this IP version becomes stale.
+    pub fn mark_stale(&mut self, version: Option<u8>) {
+        for id in self.adj_in.held.iter() {
+            if Some(self.loc.shape(id).0) == version {
+                self.loc.mark(id, self.source, flag::STALE);
+            }
+        }
+    }
+
+    /// What is stale of this IP version goes; how many routes that were.
+    pub fn sweep_stale(&mut self, version: Option<u8>) -> usize {
+        let is_stale = |id: &u32| {
+            let slot = self.loc.get(*id, self.source, false);
+            Some(self.loc.shape(*id).0) == version && slot.is_some_and(|slot| slot.flags & flag::STALE != 0)
+        };
+        let stale: Vec<u32> = self.adj_in.held.iter().filter(is_stale).collect();
+        for id in &stale {
+            self.withdraw(*id);
+        }
+        stale.len()
+    }
+
+    /// The peer announced it, or it is judged anew.
+    pub fn announce(&mut self, id: u32, verdict: &Verdict) {
+        let mut slot = verdict.slot;
+        let adj_in = &mut *self.adj_in;
+        if !adj_in.summaries.is_empty() && adj_in.summaries.contains_key(&self.loc.prefix(id)) {
+            slot.flags |= flag::HIDDEN;
+        }
+        adj_in.count(self.loc.outcome(&slot), true);
+        let Some(old) = self.loc.put(id, slot, verdict.rank) else {
+            adj_in.held.insert(id);
+            if !verdict.summaries.is_empty() {
+                self.summarize(id, &[], &verdict.summaries);
+            }
+            return;
+        };
+        let outcome = self.loc.outcome(&old);
+        adj_in.count(outcome, false);
+        let made = outcome.map_or_else(Box::default, |outcome| outcome.summaries.clone());
+        if !made.is_empty() || !verdict.summaries.is_empty() {
+            self.summarize(id, &made, &verdict.summaries);
+        }
+    }
+
+    /// The peer withdrew it, whether it had announced it or not.
+    pub fn withdraw(&mut self, id: u32) {
+        let Some(old) = self.loc.take(id, self.source, false) else { return };
+        self.adj_in.held.remove(id);
+        let outcome = self.loc.outcome(&old);
+        self.adj_in.count(outcome, false);
+        let made = outcome.map_or_else(Box::default, |outcome| outcome.summaries.clone());
+        if !made.is_empty() {
+            self.summarize(id, &made, &[]);
+        }
+    }
+
+    /// Judge all that is held anew.
+    pub fn judge_anew(&mut self) {
+        for id in self.adj_in.held.iter().collect::<Vec<_>>() {
+            let Some(slot) = self.loc.get(id, self.source, false) else {
+                continue;
+            };
+            let (received, stale) = (slot.received, slot.flags & flag::STALE);
+            let invalid = self.loc.outcome(slot).and_then(|outcome| outcome.invalid.clone());
+            let attributes = self.loc.blocks.attributes(received);
+            let mut verdict = self.judge(self.loc.prefix(id), received, &attributes, invalid.as_deref());
+            verdict.slot.flags |= stale;
+            self.announce(id, &verdict);
+        }
+    }
+
+    /// It made some summaries, and makes others now. A summary goes before the peer's own route to the same prefix, and is as its first contributor by
+    /// prefix makes it.
+    fn summarize(&mut self, id: u32, former: &[Prefix], now: &[(Prefix, Block, u32)]) {
+        let contributor = self.loc.prefix(id);
+        let mut touched: Vec<Prefix> = former.to_vec();
+        for summary in former {
+            if let Some(contributors) = self.adj_in.summaries.get_mut(summary) {
+                contributors.remove(&contributor);
+                if contributors.is_empty() {
+                    self.adj_in.summaries.remove(summary);
+                }
+            }
+        }
+        for (summary, block, weight) in now {
+            let contributors = self.adj_in.summaries.entry(*summary).or_default();
+            contributors.insert(contributor, (*block, *weight));
+            touched.push(*summary);
+        }
+        touched.sort_unstable();
+        touched.dedup();
+        for summary in touched {
+            self.place_summary(&summary);
+        }
+    }
+
+    fn place_summary(&mut self, summary: &Prefix) {
+        let first = self.adj_in.summaries.get(summary).and_then(|all| all.values().next()).cloned();
+        let is_there = first.is_some();
+        let id = if let Some((received, weight)) = first {
+            let id = self.loc.number(summary);
+            let outcome = Outcome {
+                attributes: None,
+                weight,
+                refused: None,
+                invalid: None,
+                summaries: Box::default(),
+            };
+            let slot = Slot {
+                received,
+                outcome: self.loc.keep(outcome),
+                source: self.source,
+                flags: flag::SUMMARY,
+            };
+            self.loc.put(id, slot, self.loc.rank(&slot));
+            id
+        } else {
+            let Some(id) = self.loc.find(summary) else { return };
+            self.loc.take(id, self.source, true);
+            id
+        };
+        if let Some(direct) = self.loc.get(id, self.source, false)
+            && (direct.flags & flag::HIDDEN != 0) != is_there
+        {
+            let mut direct = *direct;
+            direct.flags ^= flag::HIDDEN;
+            let rank = self.loc.rank(&direct);
+            self.loc.put(id, direct, rank);
         }
     }
 }
@@ -305,11 +473,16 @@ pub fn is_same_for_all_prefixes(config: &PeerConfig) -> bool {
     !config.checks.iter().chain(&config.import).any(Term::needs_prefix)
 }
 
-/// What was judged of one prefix, for another one of the same attributes; only where `is_same_for_all_prefixes`.
-pub fn for_prefix(judged: &Judged, prefix: Prefix) -> Judged {
-    let mut judged = judged.clone();
-    if let Ok(routes) = &mut judged {
-        routes.iter_mut().for_each(|route| route.prefix = prefix);
+/// Whether nothing of the configuration can refuse or change a route but what `is_let_in_as_it_came` looks at.
+pub fn is_plain(config: &PeerConfig) -> bool {
+    config.checks.is_empty() && config.import.is_empty() && !config.discard_med
+}
+
+/// Whether a peer of plain configuration has this route let in as it came: `judge` would say the same.
+pub fn is_let_in_as_it_came(config: &PeerConfig, us: &Identity, head: &Head, octets: &[u8]) -> bool {
+    if head.has(has::INTERNAL | has::SETS | has::OTHERS) {
+        return false;
     }
-    judged
+    let own = us.asn.to_be_bytes();
+    sequence_of(octets).is_some_and(|asns| asns.iter().filter(|asn| **asn == own).count() <= config.allowas_in)
 }

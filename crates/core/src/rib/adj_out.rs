@@ -1,11 +1,14 @@
-//! Adj-RIB-Out by update groups: peers that are told the same share one table and one encoded stream.
+//! Adj-RIB-Out by update groups: peers that are told the same share one encoded stream, and no table.
 //!
 //! ```text
-//!   Loc-RIB changes ──> Group::update ──> table ──> chunks in a log, each with those who are to read it
-//!                                           │           ^       ^
-//!                                           │         cursor  cursor of each peer that keeps up (stream.rs)
-//!                                           └──> prefixes still owed to each peer that does not
+//!   Loc-RIB changes ──> Group::update ──> chunks in a log, each with those who are to read it
+//!                                           ^       ^
+//!                                         cursor  cursor of each peer that keeps up (stream.rs)
+//!   Loc-RIB ──> Judge::entry ──> prefixes still owed to each peer that does not
 //! ```
+//!
+//! What is told of a prefix is a function of its best route (and the second best, for its sender), so it is worked out anew wherever it is asked for, of
+//! the former best route too. Only a group whose policy makes summaries keeps a table: there several routes meet in one prefix.
 //!
 //! Split horizon is within a group: a route's source is told another one (a summary of others' routes, or the second best where its policy says so), or
 //! nothing. So when a best route moves from peer A to peer B, A is told
@@ -17,35 +20,38 @@ use std::sync::{Arc, Weak};
 use rustc_hash::FxHashMap;
 
 use super::export::{Audience, Identity, export};
-use super::loc::{Loc, OURSELVES, Path, Source, same};
-use super::stream::{Chunk, Cursor, Log, Readers, Run, Snapshot, write_runs};
-use crate::attributes::{Attributes, Interner};
-use crate::policy::OwnBest;
+use super::loc::{Decided, Loc, Slot, Undo};
+use super::source::{OURSELVES, Sources};
+use super::stream::{Cursor, Log, Old, Readers, Runs, Snapshot};
+use crate::block::{Block, Blocks, Marks, has};
+use crate::policy::{NextHopMode, OwnBest};
 use crate::prefix::Prefix;
 
 /// What is told of a prefix, and where it comes from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Out {
     /// As on the wire.
-    pub attributes: Arc<Attributes>,
-    /// Split horizon: not told to this one.
-    pub source: Arc<Source>,
+    pub block: Block,
+    /// Split horizon: not told to this peer.
+    pub peer: i32,
+    /// Number of its source.
+    pub source: u32,
 }
 
-/// One prefix in the table of a group.
-#[derive(Clone, Debug)]
+/// What is told of one prefix.
+#[derive(Clone, Copy, Debug)]
 pub struct Entry {
     /// Told to all but its source.
     pub primary: Out,
     /// Told to the source of the first: a summary's first contributor from elsewhere, or the second best.
-    pub secondary: Option<Box<Out>>,
+    pub secondary: Option<Out>,
 }
 
 /// What a peer is told of an entry.
 pub fn view(entry: Option<&Entry>, peer: i32) -> Option<&Out> {
     let entry = entry?;
-    if entry.primary.source.peer == peer {
-        entry.secondary.as_deref()
+    if entry.primary.peer == peer {
+        entry.secondary.as_ref()
     } else {
         Some(&entry.primary)
     }
@@ -54,9 +60,137 @@ pub fn view(entry: Option<&Entry>, peer: i32) -> Option<&Out> {
 /// Whether two views are one on the wire.
 pub fn is_told_alike(a: Option<&Out>, b: Option<&Out>) -> bool {
     match (a, b) {
-        (Some(a), Some(b)) => same(&a.attributes, &b.attributes),
+        (Some(a), Some(b)) => a.block == b.block,
         (a, b) => a.is_none() && b.is_none(),
     }
+}
+
+/// What is needed to work out what is told; for one round, as it remembers results.
+pub struct Judge<'a> {
+    /// To whom.
+    pub audience: &'a Audience,
+    /// Of which routes; new attributes come in.
+    pub loc: &'a mut Loc,
+    /// Who we are.
+    pub us: &'a Identity,
+    known: FxHashMap<Key, Option<Block>>,
+    /// The last of them: mostly it is asked for again.
+    last: Option<(Key, Option<Block>)>,
+    is_verbatim: bool,
+    needs_prefix: bool,
+}
+
+/// Attributes, source, IP version.
+type Key = (Block, u32, u8);
+
+impl<'a> Judge<'a> {
+    /// For one round.
+    pub fn new(audience: &'a Audience, loc: &'a mut Loc, us: &'a Identity) -> Self {
+        Self {
+            is_verbatim: is_verbatim(audience),
+            needs_prefix: audience.needs_prefix(),
+            audience,
+            loc,
+            us,
+            known: FxHashMap::default(),
+            last: None,
+        }
+    }
+
+    /// What is told of a path to a prefix under that prefix.
+    fn out(&mut self, id: u32, slot: Slot) -> Option<Out> {
+        let block = if self.needs_prefix {
+            self.by_prefix(id, slot)
+        } else {
+            self.plain(id, slot)
+        };
+        Some(Out {
+            block: block?,
+            peer: self.loc.sources.peer(slot.source),
+            source: slot.source,
+        })
+    }
+
+    fn by_prefix(&mut self, id: u32, slot: Slot) -> Option<Block> {
+        let routes = export(self.loc.prefix(id), &self.loc.path(&slot), self.audience, self.us, &mut None).ok()?;
+        let route = routes.into_iter().find(|route| !route.summary)?;
+        Some(self.loc.blocks.of(&route.attributes))
+    }
+
+    /// Where results don't hang on the prefix.
+    fn plain(&mut self, id: u32, slot: Slot) -> Option<Block> {
+        let (version, _) = self.loc.shape(id);
+        let key = (self.loc.block(&slot), slot.source, version);
+        if let Some((last, told)) = self.last
+            && last == key
+        {
+            return told;
+        }
+        let told = if self.is_verbatim && self.goes_verbatim(slot, version) {
+            Some(key.0)
+        } else if let Some(told) = self.known.get(&key) {
+            *told
+        } else {
+            let told = self.by_prefix(id, slot);
+            self.known.insert(key, told);
+            told
+        };
+        self.last = Some((key, told));
+        told
+    }
+
+    /// Whether a verbatim audience is told a path as it is: `export` would say the same.
+    fn goes_verbatim(&self, slot: Slot, version: u8) -> bool {
+        let block = self.loc.block(&slot);
+        let (head, session) = (self.loc.blocks.head(block), &self.audience.session);
+        let is_agreed = if version == 4 { session.ipv4 } else { session.ipv6 };
+        is_agreed
+            && head.next_hop.is_ipv4() == (version == 4)
+            && !head.has(has::INTERNAL | has::WELL_KNOWN | has::OTHERS)
+            && self.loc.sources.peer(slot.source) != OURSELVES
+            && self
+                .loc
+                .blocks
+                .octets(block)
+                .is_some_and(|octets| octets.len() + 300 <= session.max_message)
+    }
+
+    /// What is told of these best and second best routes.
+    fn entry(&mut self, id: u32, best: Option<Slot>, second: Option<Slot>) -> Option<Entry> {
+        let primary = self.out(id, best?)?;
+        let secondary = self.second(id, &primary, second);
+        Some(Entry { primary, secondary })
+    }
+
+    /// What the source of a route is told in its place, where this audience is told the second best: it makes no summaries.
+    fn second(&mut self, id: u32, primary: &Out, second: Option<Slot>) -> Option<Out> {
+        let second = second.filter(|_| self.audience.own != OwnBest::None)?;
+        if self.loc.sources.peer(second.source) == primary.peer {
+            return None;
+        }
+        self.out(id, second)
+    }
+
+    /// What is told of a prefix as of the last decision.
+    fn decided(&mut self, id: u32) -> Option<Entry> {
+        let decided = self.loc.decided(id)?;
+        self.entry(id, Some(decided.best), decided.second)
+    }
+}
+
+/// Whether routes of others mostly go to this audience as they came: `Judge::goes_verbatim` looks at each one's attributes.
+fn is_verbatim(to: &Audience) -> bool {
+    to.ebgp && to.transparent && to.stages.is_empty() && to.send_communities && to.next_hop == NextHopMode::Unchanged
+}
+
+/// The table of a group whose policy makes summaries.
+#[derive(Default)]
+struct Book {
+    table: FxHashMap<Prefix, Entry>,
+    /// Summaries by prefix, each with what its contributors make of it.
+    summaries: BTreeMap<Prefix, BTreeMap<Prefix, Out>>,
+    /// Of each contributor its summaries.
+    made: FxHashMap<Prefix, Vec<Prefix>>,
 }
 
 /// One update group.
@@ -65,115 +199,375 @@ pub struct Group {
     pub audience: Audience,
     /// Those who are told, by number.
     pub members: BTreeMap<u32, Cursor>,
-    /// The Adj-RIB-Out of all.
-    pub table: FxHashMap<Prefix, Entry>,
-    /// Summaries by prefix, each with what its contributors make of it.
-    summaries: BTreeMap<Prefix, BTreeMap<Prefix, Out>>,
-    /// Of each contributor its summaries.
-    made: FxHashMap<Prefix, Vec<Prefix>>,
+    book: Option<Book>,
     log: Log,
-    /// How often the table was changed.
+    /// How many prefixes are told at all; of these by their first route's source, and of these with something for the source.
+    told: usize,
+    told_of: Vec<usize>,
+    told_beside: Vec<usize>,
+    /// How often anything was told.
     version: u64,
     /// The last snapshot, and the version that it shows.
     snapshot: (u64, Weak<Snapshot>),
 }
 
-/// Results that hang on attributes and source alone.
-type Cache = FxHashMap<(usize, usize, u8), Option<Arc<Attributes>>>;
-
 impl Group {
-    /// A group whose table holds what is to be told of the Loc-RIB.
-    pub fn new(audience: Audience, loc: &Loc, us: &Identity, interner: &mut Interner) -> Self {
+    /// A group that has been told what is to be told of the Loc-RIB.
+    pub fn new(audience: Audience, loc: &mut Loc, us: &Identity) -> Self {
         let mut group = Self {
+            book: audience.makes_summaries().then(Book::default),
             audience,
             members: BTreeMap::new(),
-            table: FxHashMap::default(),
-            summaries: BTreeMap::new(),
-            made: FxHashMap::default(),
             log: Log::default(),
+            told: 0,
+            told_of: Vec::new(),
+            told_beside: Vec::new(),
             version: 0,
             snapshot: (0, Weak::new()),
         };
-        group.update(&loc.prefixes(), loc, us, interner);
+        let audience = group.audience.clone();
+        let mut judge = Judge::new(&audience, loc, us);
+        if group.book.is_some() {
+            let prefixes = judge.loc.sorted(judge.loc.ids());
+            let changed = prefixes
+                .into_iter()
+                .map(|(prefix, id)| (prefix, id, judge.loc.decided(id)))
+                .collect();
+            group.update_book(changed, &mut judge, &mut Runs::default());
+        } else {
+            for id in judge.loc.ids().collect::<Vec<_>>() {
+                let entry = judge.decided(id);
+                group.count_change(None, entry.as_ref());
+            }
+        }
         group
     }
 
-    /// These prefixes have another best route.
-    pub fn update(&mut self, changed: &[Prefix], loc: &Loc, us: &Identity, interner: &mut Interner) {
-        let mut cache = Cache::default();
+    /// These prefixes were decided anew; the Loc-RIB has what is chosen now.
+    pub fn update(&mut self, undos: &[Undo], loc: &mut Loc, us: &Identity) {
+        let audience = self.audience.clone();
+        let mut judge = Judge::new(&audience, loc, us);
         let mut runs = Runs::default();
-        let mut beside: Vec<Prefix> = Vec::new();
-        let mut directs = Vec::with_capacity(changed.len());
-        for prefix in changed {
-            directs.push(self.judge(*prefix, loc, us, interner, &mut cache, Some(&mut beside)));
-        }
-        beside.extend(changed.iter().filter(|prefix| self.summaries.contains_key(prefix)));
-        beside.sort_unstable();
-        beside.dedup();
-        for (prefix, direct) in changed.iter().zip(directs) {
-            if beside.binary_search(prefix).is_err() {
-                let entry = direct.map(|primary| Entry {
-                    secondary: self.second(*prefix, &primary, loc, us, interner, &mut cache).map(Box::new),
-                    primary,
-                });
-                self.set(*prefix, entry, &mut runs);
+        if self.book.is_some() {
+            let told = undos.iter().filter(|undo| undo.is_told);
+            let mut changed: Vec<Changed> = told
+                .map(|undo| (judge.loc.prefix(undo.id), undo.id, judge.loc.chosen(undo.id)))
+                .collect();
+            changed.sort_unstable_by_key(|(prefix, ..)| *prefix);
+            self.update_book(changed, &mut judge, &mut runs);
+        } else {
+            for undo in undos.iter().filter(|undo| undo.is_told) {
+                let old = judge.entry(undo.id, undo.best, undo.second());
+                let chosen = judge.loc.chosen(undo.id);
+                let new = judge.entry(undo.id, chosen.map(|c| c.best), chosen.and_then(|c| c.second));
+                self.tell(Name::Id(undo.id), old, new, &mut runs);
             }
-        }
-        for prefix in beside {
-            let direct = self.judge(prefix, loc, us, interner, &mut cache, None);
-            let mut all = self
-                .summaries
-                .get(&prefix)
-                .into_iter()
-                .flat_map(BTreeMap::values)
-                .cloned()
-                .chain(direct);
-            let found = all.next().map(|primary| {
-                let secondary = all.find(|out| out.source.peer != primary.source.peer);
-                (primary, secondary)
-            });
-            let entry = found.map(|(primary, secondary)| Entry {
-                secondary: secondary
-                    .or_else(|| self.second(prefix, &primary, loc, us, interner, &mut cache))
-                    .map(Box::new),
-                primary,
-            });
-            self.set(prefix, entry, &mut runs);
         }
         if !self.members.is_empty() {
-            let mut chunks = Vec::new();
-            write_runs(runs.sorted(), &self.audience.encoding(), &mut chunks);
+            let (encoding, mut chunks) = (audience.encoding(), Vec::new());
+            runs.write(loc, &encoding, &mut chunks);
             for chunk in chunks {
-                self.log.append(chunk, &mut self.members);
+                self.log.append(chunk, &mut self.members, &encoding);
             }
-            self.log.trim(&mut self.members, self.table.len());
+            self.log.trim(&mut self.members, self.told, &encoding);
         }
     }
 
-    /// What is told of the best route to this prefix under its own prefix; what summaries it makes is noted, and which ones changed.
-    fn judge(
-        &mut self,
-        prefix: Prefix,
-        loc: &Loc,
-        us: &Identity,
-        interner: &mut Interner,
-        cache: &mut Cache,
-        touched: Option<&mut Vec<Prefix>>,
-    ) -> Option<Out> {
-        let best = loc.best(&prefix);
-        if !self.audience.needs_prefix() {
-            return self.plain(prefix, best?, us, interner, cache);
+    /// The same where there is a table: prefix, its number, what is chosen; by prefix.
+    fn update_book(&mut self, changed: Vec<Changed>, judge: &mut Judge<'_>, runs: &mut Runs) {
+        let Some(mut book) = self.book.take() else { return };
+        let mut beside: Vec<Prefix> = Vec::new();
+        let mut news: Vec<(Prefix, Option<Entry>)> = Vec::with_capacity(changed.len());
+        for (prefix, id, chosen) in &changed {
+            let (direct, summaries) = match chosen {
+                Some(chosen) => book.exported(*prefix, chosen.best, judge),
+                None => (None, Vec::new()),
+            };
+            book.contribute(*prefix, summaries, &mut beside);
+            let entry = direct.map(|primary| {
+                let secondary = judge.second(*id, &primary, chosen.and_then(|chosen| chosen.second));
+                Entry { primary, secondary }
+            });
+            news.push((*prefix, entry));
         }
-        let mut direct = None;
-        let mut summaries = Vec::new();
-        let told = best.and_then(|path| Some((path, export(prefix, path, &self.audience, us, &mut None).ok()?)));
-        for (path, route) in told
-            .into_iter()
-            .flat_map(|(path, routes)| routes.into_iter().map(move |route| (path, route)))
+        beside.extend(
+            news.iter()
+                .map(|(prefix, _)| *prefix)
+                .filter(|prefix| book.summaries.contains_key(prefix)),
+        );
+        beside.sort_unstable();
+        beside.dedup();
+        news.retain(|(prefix, _)| beside.binary_search(prefix).is_err());
+        for prefix in beside {
+            let entry = book.summarized(prefix, judge);
+            news.push((prefix, entry));
+        }
+        for (prefix, new) in news {
+            let old = match &new {
+                Some(entry) => book.table.insert(prefix, *entry),
+                None => book.table.remove(&prefix),
+            };
+            self.tell(Name::Prefix(prefix), old, new, runs);
+        }
+        self.book = Some(book);
+    }
+
+    /// What is told of a prefix as of the last decision.
+    fn entry(&self, prefix: &Prefix, judge: &mut Judge<'_>) -> Option<Entry> {
+        match &self.book {
+            Some(book) => book.table.get(prefix).copied(),
+            None => judge.decided(judge.loc.find(prefix)?),
+        }
+    }
+
+    /// What a peer is told as of the last decision: of one prefix, or of all, sorted.
+    pub fn views(&self, prefix: Option<Prefix>, peer: i32, loc: &mut Loc, us: &Identity) -> Vec<(Prefix, Out)> {
+        let prefixes = prefix.map_or_else(|| self.prefixes(loc), |prefix| vec![prefix]);
+        let mut judge = Judge::new(&self.audience, loc, us);
+        let views = prefixes.into_iter().filter_map(|prefix| {
+            let entry = self.entry(&prefix, &mut judge);
+            Some((prefix, *view(entry.as_ref(), peer)?))
+        });
+        views.collect()
+    }
+
+    /// All prefixes of which something may be told, sorted.
+    fn prefixes(&self, loc: &Loc) -> Vec<Prefix> {
+        let Some(book) = &self.book else {
+            return loc.sorted(loc.ids()).into_iter().map(|(prefix, _)| prefix).collect();
+        };
+        let mut all: Vec<Prefix> = book.table.keys().copied().collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// How many prefixes a peer is told.
+    pub fn count(&self, peer: u32, sources: &Sources) -> usize {
+        let is_its = |(source, _): &(usize, &usize)| sources.peer(*source as u32) == peer as i32;
+        let of = |counts: &[usize]| -> usize { counts.iter().enumerate().filter(is_its).map(|(_, count)| *count).sum() };
+        self.told - of(&self.told_of) + of(&self.told_beside)
+    }
+
+    fn count_change(&mut self, old: Option<&Entry>, new: Option<&Entry>) {
+        for (entry, is_there) in [(old, false), (new, true)] {
+            let Some(entry) = entry else { continue };
+            let place = entry.primary.source as usize;
+            let step = |count: &mut usize| *count = if is_there { *count + 1 } else { *count - 1 };
+            step(&mut self.told);
+            for (counts, is_one) in [(&mut self.told_of, true), (&mut self.told_beside, entry.secondary.is_some())] {
+                if is_one {
+                    if counts.len() <= place {
+                        counts.resize(place + 1, 0);
+                    }
+                    step(&mut counts[place]);
+                }
+            }
+        }
+    }
+
+    /// Find out who is to be told what of an entry that changed.
+    fn tell(&mut self, name: Name, old: Option<Entry>, new: Option<Entry>, runs: &mut Runs) {
+        self.version += 1;
+        self.count_change(old.as_ref(), new.as_ref());
+        if self.members.is_empty() {
+            return;
+        }
+        let source = |entry: &Option<Entry>| entry.as_ref().map_or(OURSELVES, |e| e.primary.peer);
+        let (before, after) = (old.as_ref().map(|e| &e.primary), new.as_ref().map(|e| &e.primary));
+        let all_are_told = !is_told_alike(before, after);
+        let mut except = [source(&old), source(&new)];
+        except.sort_unstable();
+        let mut apart = except;
+        for (i, peer) in except.iter().enumerate() {
+            let is_member = u32::try_from(*peer).is_ok_and(|number| self.members.contains_key(&number));
+            if !is_member || (i == 1 && except[0] == *peer) {
+                apart[i] = OURSELVES;
+                continue;
+            }
+            let (had, has) = (view(old.as_ref(), *peer), view(new.as_ref(), *peer));
+            if is_told_alike(had, has) {
+                continue;
+            }
+            if all_are_told && is_told_alike(has, after) && (had.is_none() || *peer != source(&old)) {
+                apart[i] = OURSELVES; // It reads what all read.
+            } else {
+                runs.add(Readers::Only(*peer), has, name, Old::exactly(had));
+            }
+        }
+        if all_are_told {
+            apart.sort_unstable();
+            runs.add(Readers::Except(apart), after, name, Old::of(before));
+        }
+    }
+
+    /// All that is told in an order that does not hang on its history, for one who has been told nothing.
+    fn snapshot(&mut self, judge: &mut Judge<'_>) -> Arc<Snapshot> {
+        if let (at, Some(snapshot)) = (self.snapshot.0, self.snapshot.1.upgrade())
+            && at == self.version
         {
+            return snapshot;
+        }
+        let mut runs = Runs::default();
+        for prefix in self.prefixes(judge.loc) {
+            let Some(entry) = self.entry(&prefix, judge) else { continue };
+            let source = entry.primary.peer;
+            let nothing = || Old::of(None);
+            runs.add(
+                Readers::Except([OURSELVES, source]),
+                Some(&entry.primary),
+                Name::Prefix(prefix),
+                nothing(),
+            );
+            if let Some(secondary) = &entry.secondary {
+                runs.add(Readers::Only(source), Some(secondary), Name::Prefix(prefix), nothing());
+            }
+        }
+        let mut chunks = Vec::new();
+        runs.write(judge.loc, &self.audience.encoding(), &mut chunks);
+        let snapshot = Arc::new(Snapshot { chunks });
+        self.snapshot = (self.version, Arc::downgrade(&snapshot));
+        snapshot
+    }
+
+    /// A peer that was told nothing so far: it gets all, then End-of-RIB of these families.
+    pub fn join(&mut self, peer: u32, end_of_rib: Vec<(u16, u8)>, loc: &mut Loc, us: &Identity) {
+        let audience = self.audience.clone();
+        let snapshot = self.snapshot(&mut Judge::new(&audience, loc, us));
+        self.members
+            .insert(peer, Cursor::new(peer as i32, snapshot, self.log.end(), end_of_rib));
+    }
+
+    /// A peer that leaves: what it was told as far as that differs from its view.
+    pub fn leave(&mut self, peer: u32) -> Option<Cursor> {
+        let mut cursor = self.members.remove(&peer)?;
+        cursor.fall_behind(&self.log, &self.audience.encoding());
+        self.log.trim(&mut self.members, self.told, &self.audience.encoding());
+        Some(cursor)
+    }
+
+    /// A peer that comes from another group: it is owed the difference between what it was told there and what it is to be told here.
+    pub fn move_in(&mut self, peer: u32, mut cursor: Cursor, former: &Group, loc: &mut Loc, us: &Identity) {
+        let mut told = former.views(None, peer as i32, loc, us).into_iter().peekable();
+        let mut here = self.views(None, peer as i32, loc, us).into_iter().peekable();
+        while let Some(prefix) = [told.peek(), here.peek()].into_iter().flatten().map(|(prefix, _)| *prefix).min() {
+            let was = told.next_if(|(p, _)| *p == prefix).map(|(_, out)| out);
+            let is = here.next_if(|(p, _)| *p == prefix).map(|(_, out)| out);
+            if !is_told_alike(was.as_ref(), is.as_ref()) {
+                cursor.owe(prefix, was);
+            }
+        }
+        cursor.go_on(self.log.end());
+        self.members.insert(peer, cursor);
+    }
+
+    /// The peer asks for all of an IP version again (RFC 2918).
+    pub fn refresh(&mut self, peer: u32, version: u8, loc: &mut Loc, us: &Identity) {
+        let Some(mut cursor) = self.members.remove(&peer) else { return };
+        cursor.fall_behind(&self.log, &self.audience.encoding());
+        for (prefix, _) in self.views(None, peer as i32, loc, us) {
+            if prefix.version == version {
+                cursor.owe_again(prefix);
+            }
+        }
+        self.members.insert(peer, cursor);
+    }
+
+    /// Name all blocks that are remembered here.
+    pub fn name(&self, marks: &mut Marks) {
+        self.log.name(marks);
+        self.members.values().for_each(|cursor| cursor.name(marks));
+        let Some(book) = &self.book else { return };
+        let entries = book
+            .table
+            .values()
+            .flat_map(|entry| [Some(&entry.primary), entry.secondary.as_ref()]);
+        let summaries = book.summaries.values().flat_map(BTreeMap::values);
+        for out in entries.flatten().chain(summaries) {
+            marks.name(out.block);
+        }
+    }
+
+    /// The next whole messages for a peer.
+    pub fn output(&mut self, peer: u32, max_bytes: usize, loc: &mut Loc, us: &Identity) -> Vec<u8> {
+        let Some(mut cursor) = self.members.remove(&peer) else {
+            return Vec::new();
+        };
+        let mut views = Views {
+            group: self,
+            judge: Judge::new(&self.audience, loc, us),
+            peer: peer as i32,
+        };
+        let out = cursor.output(&self.log, &mut views, &self.audience.encoding(), max_bytes);
+        let is_through = cursor.is_through(&self.log);
+        self.members.insert(peer, cursor);
+        if is_through {
+            self.log.trim(&mut self.members, self.told, &self.audience.encoding());
+        }
+        out
+    }
+
+    /// Members for whom `output` has something, ascending.
+    pub fn pending(&mut self, loc: &mut Loc, us: &Identity) -> Vec<u32> {
+        let mut members = std::mem::take(&mut self.members);
+        let encoding = self.audience.encoding();
+        let mut views = Views {
+            group: self,
+            judge: Judge::new(&self.audience, loc, us),
+            peer: OURSELVES,
+        };
+        let mut pending = Vec::new();
+        for (peer, cursor) in &mut members {
+            views.peer = *peer as i32;
+            if cursor.has_output(&self.log, &mut views, &encoding) {
+                pending.push(*peer);
+            }
+        }
+        self.members = members;
+        pending
+    }
+}
+
+/// What one peer is told, prefix by prefix, as of the last decision.
+pub struct Views<'a> {
+    group: &'a Group,
+    judge: Judge<'a>,
+    peer: i32,
+}
+
+impl Views<'_> {
+    /// What it is told of this one.
+    pub fn of(&mut self, prefix: &Prefix) -> Option<Block> {
+        view(self.group.entry(prefix, &mut self.judge).as_ref(), self.peer).map(|out| out.block)
+    }
+
+    /// The blocks.
+    pub fn blocks(&self) -> &Blocks {
+        &self.judge.loc.blocks
+    }
+}
+
+/// A prefix, its number, and what is chosen for it.
+type Changed = (Prefix, u32, Option<Decided>);
+
+/// A prefix by its number where it has one.
+#[derive(Clone, Copy)]
+pub enum Name {
+    /// Its number.
+    Id(u32),
+    /// Itself.
+    Prefix(Prefix),
+}
+
+impl Book {
+    /// What is told of a best route under its own prefix, and what summaries it makes.
+    fn exported(&self, prefix: Prefix, best: Slot, judge: &mut Judge<'_>) -> (Option<Out>, Vec<(Prefix, Out)>) {
+        let (mut direct, mut summaries) = (None, Vec::new());
+        let routes = export(prefix, &judge.loc.path(&best), judge.audience, judge.us, &mut None);
+        for route in routes.into_iter().flatten() {
             let out = Out {
-                attributes: interner.intern(Arc::unwrap_or_clone(route.attributes)),
-                source: Arc::clone(&path.source),
+                block: judge.loc.blocks.of(&route.attributes),
+                peer: judge.loc.sources.peer(best.source),
+                source: best.source,
             };
             if route.summary {
                 summaries.push((route.prefix, out));
@@ -181,52 +575,19 @@ impl Group {
                 direct = Some(out);
             }
         }
-        if let Some(touched) = touched {
-            self.contribute(prefix, summaries, touched);
-        }
-        direct
+        (direct, summaries)
     }
 
-    /// What a path becomes where results don't hang on the prefix.
-    fn plain(&self, prefix: Prefix, path: &Path, us: &Identity, interner: &mut Interner, cache: &mut Cache) -> Option<Out> {
-        let key = (
-            Arc::as_ptr(&path.attributes) as usize,
-            Arc::as_ptr(&path.source) as usize,
-            prefix.version,
-        );
-        let told = cache.entry(key).or_insert_with(|| {
-            let routes = export(prefix, path, &self.audience, us, &mut None).ok()?;
-            routes
-                .into_iter()
-                .next()
-                .map(|route| interner.intern(Arc::unwrap_or_clone(route.attributes)))
-        });
-        told.as_ref().map(|attributes| Out {
-            attributes: Arc::clone(attributes),
-            source: Arc::clone(&path.source),
-        })
-    }
-
-    /// What the source of a route is told in its place, where this audience is told the second best: it makes no summaries.
-    fn second(&self, prefix: Prefix, primary: &Out, loc: &Loc, us: &Identity, interner: &mut Interner, cache: &mut Cache) -> Option<Out> {
-        if self.audience.own == OwnBest::None {
-            return None;
-        }
-        let path = loc.second(&prefix).filter(|path| path.source.peer != primary.source.peer)?;
-        if !self.audience.needs_prefix() {
-            return self.plain(prefix, path, us, interner, cache);
-        }
-        let routes = export(prefix, path, &self.audience, us, &mut None).ok()?;
-        let route = routes.into_iter().find(|route| !route.summary)?;
-        Some(Out {
-            attributes: interner.intern(Arc::unwrap_or_clone(route.attributes)),
-            source: Arc::clone(&path.source),
-        })
-    }
-
-    /// How many prefixes a peer is told.
-    pub fn count(&self, peer: u32) -> usize {
-        self.table.values().filter(|entry| view(Some(entry), peer as i32).is_some()).count()
+    /// What is told of a prefix that is a summary, or was one.
+    fn summarized(&self, prefix: Prefix, judge: &mut Judge<'_>) -> Option<Entry> {
+        let chosen = judge.loc.find(&prefix).and_then(|id| Some((id, judge.loc.chosen(id)?)));
+        let direct = chosen.and_then(|(_, chosen)| self.exported(prefix, chosen.best, judge).0);
+        let summaries = self.summaries.get(&prefix).into_iter().flat_map(BTreeMap::values);
+        let mut all = summaries.cloned().chain(direct);
+        let primary = all.next()?;
+        let secondary = all.find(|out| out.peer != primary.peer);
+        let secondary = secondary.or_else(|| chosen.and_then(|(id, chosen)| judge.second(id, &primary, chosen.second)));
+        Some(Entry { primary, secondary })
     }
 
     fn contribute(&mut self, prefix: Prefix, summaries: Vec<(Prefix, Out)>, touched: &mut Vec<Prefix>) {
@@ -248,149 +609,5 @@ impl Group {
         for (summary, out) in summaries {
             self.summaries.entry(summary).or_default().insert(prefix, out);
         }
-    }
-
-    /// Put in an entry, and find out who is to be told what.
-    fn set(&mut self, prefix: Prefix, new: Option<Entry>, runs: &mut Runs) {
-        self.version += 1;
-        let old = match &new {
-            Some(entry) => self.table.insert(prefix, entry.clone()),
-            None => self.table.remove(&prefix),
-        };
-        if self.members.is_empty() {
-            return;
-        }
-        let source = |entry: &Option<Entry>| entry.as_ref().map_or(OURSELVES, |e| e.primary.source.peer);
-        let (before, after) = (old.as_ref().map(|e| &e.primary), new.as_ref().map(|e| &e.primary));
-        let all_are_told = !is_told_alike(before, after);
-        let mut except = [source(&old), source(&new)];
-        except.sort_unstable();
-        let mut apart = except;
-        for (i, peer) in except.iter().enumerate() {
-            let is_member = u32::try_from(*peer).is_ok_and(|number| self.members.contains_key(&number));
-            if !is_member || (i == 1 && except[0] == *peer) {
-                apart[i] = OURSELVES;
-                continue;
-            }
-            let (had, has) = (view(old.as_ref(), *peer), view(new.as_ref(), *peer));
-            if is_told_alike(had, has) {
-                continue;
-            }
-            if all_are_told && is_told_alike(has, after) {
-                apart[i] = OURSELVES; // It reads what all read.
-            } else {
-                runs.add(Readers::Only(*peer), has, prefix, &old);
-            }
-        }
-        if all_are_told {
-            apart.sort_unstable();
-            runs.add(Readers::Except(apart), after, prefix, &old);
-        }
-    }
-
-    /// All of the table in an order that does not hang on its history, for one who has been told nothing.
-    fn snapshot(&mut self) -> Arc<Snapshot> {
-        if let (at, Some(snapshot)) = (self.snapshot.0, self.snapshot.1.upgrade())
-            && at == self.version
-        {
-            return snapshot;
-        }
-        let mut prefixes: Vec<&Prefix> = self.table.keys().collect();
-        prefixes.sort_unstable();
-        let mut runs = Runs::default();
-        for prefix in prefixes {
-            let Some(entry) = self.table.get(prefix) else { continue };
-            let source = entry.primary.source.peer;
-            runs.add(Readers::Except([OURSELVES, source]), Some(&entry.primary), *prefix, &None);
-            if let Some(secondary) = &entry.secondary {
-                runs.add(Readers::Only(source), Some(secondary), *prefix, &None);
-            }
-        }
-        let mut chunks: Vec<Chunk> = Vec::new();
-        write_runs(runs.sorted(), &self.audience.encoding(), &mut chunks);
-        let snapshot = Arc::new(Snapshot { chunks });
-        self.snapshot = (self.version, Arc::downgrade(&snapshot));
-        snapshot
-    }
-
-    /// A peer that was told nothing so far: it gets all, then End-of-RIB of these families.
-    pub fn join(&mut self, peer: u32, end_of_rib: Vec<(u16, u8)>) {
-        let snapshot = self.snapshot();
-        self.members
-            .insert(peer, Cursor::new(peer as i32, snapshot, self.log.end(), end_of_rib));
-    }
-
-    /// A peer that leaves: what it was told as far as that differs from its view of the table.
-    pub fn leave(&mut self, peer: u32) -> Option<Cursor> {
-        let mut cursor = self.members.remove(&peer)?;
-        cursor.fall_behind(&self.log);
-        self.log.trim(&mut self.members, self.table.len());
-        Some(cursor)
-    }
-
-    /// A peer that comes from another group: it is owed the difference between what it was told there and what it is to be told here.
-    pub fn move_in(&mut self, peer: u32, mut cursor: Cursor, former: &Group) {
-        cursor.follow(&former.table, &self.table, self.log.end());
-        self.members.insert(peer, cursor);
-    }
-
-    /// The peer asks for all of an IP version again (RFC 2918).
-    pub fn refresh(&mut self, peer: u32, version: u8) {
-        if let Some(cursor) = self.members.get_mut(&peer) {
-            cursor.fall_behind(&self.log);
-            cursor.owe_again(&self.table, version);
-        }
-    }
-
-    /// The next whole messages for a peer.
-    pub fn output(&mut self, peer: u32, max_bytes: usize) -> Vec<u8> {
-        let encoding = self.audience.encoding();
-        let Some(cursor) = self.members.get_mut(&peer) else {
-            return Vec::new();
-        };
-        let out = cursor.output(&self.log, &self.table, &encoding, max_bytes);
-        let is_through = cursor.is_through(&self.log);
-        if is_through {
-            self.log.trim(&mut self.members, self.table.len());
-        }
-        out
-    }
-
-    /// Members for whom `output` has something, ascending.
-    pub fn pending(&mut self) -> Vec<u32> {
-        let encoding = self.audience.encoding();
-        let (log, table) = (&self.log, &self.table);
-        let members = self.members.iter_mut();
-        members
-            .filter_map(|(peer, cursor)| cursor.has_output(log, table, &encoding).then_some(*peer))
-            .collect()
-    }
-}
-
-/// Changes of one batch, gathered by readers and attributes.
-#[derive(Default)]
-struct Runs {
-    runs: Vec<Run>,
-    places: FxHashMap<(Readers, usize), usize>,
-}
-
-impl Runs {
-    fn add(&mut self, readers: Readers, told: Option<&Out>, prefix: Prefix, old: &Option<Entry>) {
-        let address = told.map_or(0, |out| Arc::as_ptr(&out.attributes) as usize);
-        let place = *self.places.entry((readers, address)).or_insert_with(|| {
-            self.runs.push(Run {
-                readers,
-                attributes: told.map(|out| Arc::clone(&out.attributes)),
-                changes: Vec::new(),
-            });
-            self.runs.len() - 1
-        });
-        self.runs[place].changes.push((prefix, old.clone()));
-    }
-
-    /// By readers, withdrawals first, else in the order in which they began.
-    fn sorted(mut self) -> Vec<Run> {
-        self.runs.sort_by_key(|run| (run.readers, run.attributes.is_some()));
-        self.runs
     }
 }

@@ -3,13 +3,27 @@
 //! Every loser knows its round. The slow form that this is compared with is `tests/reference/decision.py`.
 
 use std::cmp::Reverse;
+use std::net::Ipv4Addr;
 
-use super::loc::Path;
-use crate::attributes::AsPath;
+use smallvec::SmallVec;
+
+use super::source::Source;
+use crate::block::{Head, has};
 use crate::policy::RouteClass;
 
-/// LOCAL_PREF of a route that has none.
-pub const DEFAULT_LOCAL_PREFERENCE: u32 = 100;
+/// One path as the rounds see it.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'a> {
+    /// Where it comes from.
+    pub source: &'a Source,
+    /// Its attributes after import.
+    pub head: &'a Head,
+    /// Its weight after import.
+    pub weight: u32,
+}
+
+/// Few paths stand beside each other.
+type Few<T> = SmallVec<[T; 12]>;
 
 /// One round: some stay, the others have lost in it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -101,9 +115,9 @@ pub struct Chosen {
     /// None where no next hop can be used.
     pub best: Option<usize>,
     /// The multipath set, ascending.
-    pub equal: Vec<usize>,
+    pub equal: Few<usize>,
     /// Of each path the number of the round in which it lost; `usize::MAX` for the best.
-    lost: Vec<usize>,
+    lost: Few<usize>,
 }
 
 impl Decision {
@@ -147,24 +161,59 @@ impl Decision {
         })
     }
 
+    /// Whether `rank` says anything: what can't be used goes before anything else.
+    pub fn ranks(&self) -> bool {
+        self.rounds.first() == Some(&Round::NextHop)
+    }
+
     /// The greatest multipath set.
     pub fn multipath(&self) -> usize {
         self.multipath
     }
 
+    /// How a path stands in the rounds before the first one that looks at several paths together: of two paths the one with the lower rank goes before
+    /// the other whatever others there are; of equal ranks nothing is known. u64::MAX for one that can't be used.
+    ///
+    /// Greater weights than 65535 and paths of more than 1023 hops are of one rank each.
+    pub fn rank(&self, path: &Candidate<'_>) -> u64 {
+        if !path.source.usable {
+            return u64::MAX;
+        }
+        let mut rank = 0u64;
+        for round in self.rounds.iter().take(self.bar) {
+            let (bits, value) = match round {
+                Round::NextHop => continue,
+                Round::Preference => match self.preference {
+                    Preference::ExpressRoute => (1, u64::from(!(path.source.is_own() || is_er(path)))),
+                    Preference::VpnGateway => (1, u64::from(!path.source.is_own() && is_er(path))),
+                    Preference::AsPath => continue,
+                },
+                Round::PreferenceTie if self.preference != Preference::AsPath => continue,
+                Round::Weight => (16, 0xFFFF - u64::from(path.weight.min(0xFFFF))),
+                Round::LocalPreference => (32, u64::from(u32::MAX - path.head.local_preference)),
+                Round::Own => (1, u64::from(!path.source.is_own())),
+                Round::AsPath => (10, u64::from(path.head.path_length.min(0x3FF))),
+                Round::Origin => (2, path.head.origin as u64),
+                _ => break,
+            };
+            rank = rank << bits | value;
+        }
+        rank
+    }
+
     /// The paths are of one destination, by peer.
-    pub fn decide(&self, paths: &[Path]) -> Chosen {
+    pub fn decide(&self, paths: &[Candidate<'_>]) -> Chosen {
         if let [only] = paths {
             let lost = self.rounds.iter().position(|r| *r == Round::NextHop && !only.source.usable);
             return Chosen {
                 best: if lost.is_none() { Some(0) } else { None },
-                equal: if lost.is_none() { vec![0] } else { Vec::new() },
-                lost: vec![lost.unwrap_or(usize::MAX)],
+                equal: if lost.is_none() { Few::from_slice(&[0]) } else { Few::new() },
+                lost: Few::from_slice(&[lost.unwrap_or(usize::MAX)]),
             };
         }
-        let mut lost = vec![usize::MAX; paths.len()];
-        let mut alive: Vec<usize> = (0..paths.len()).collect();
-        let mut equal = Vec::new();
+        let mut lost: Few<usize> = SmallVec::from_elem(usize::MAX, paths.len());
+        let mut alive: Few<usize> = (0..paths.len()).collect();
+        let mut equal = Few::new();
         for (number, round) in self.rounds.iter().enumerate() {
             if number == self.bar {
                 equal.clone_from(&alive);
@@ -186,7 +235,7 @@ impl Decision {
             chosen.equal.retain(|i| neighbor_as(&paths[*i]) == neighbor_as(&paths[best]));
         }
         if chosen.equal.len() > self.multipath {
-            chosen.equal = chosen.order();
+            chosen.equal = chosen.order().into();
             chosen.equal.truncate(self.multipath);
             chosen.equal.sort_unstable();
         }
@@ -199,7 +248,7 @@ impl Decision {
         self.rounds.get(number).map(|round| round.name())
     }
 
-    fn remove(&self, round: Round, paths: &[Path], alive: &mut Vec<usize>, lost: &mut [usize], number: usize) {
+    fn remove(&self, round: Round, paths: &[Candidate<'_>], alive: &mut Few<usize>, lost: &mut [usize], number: usize) {
         if alive.len() < 2 && round != Round::NextHop {
             return;
         }
@@ -217,13 +266,11 @@ impl Decision {
             }
             Round::Own => keep_any(paths, alive, lost, number, |p| p.source.is_own()),
             Round::Weight => keep_least(paths, alive, lost, number, |p| Reverse(p.weight)),
-            Round::LocalPreference => keep_least(paths, alive, lost, number, |p| {
-                Reverse(p.attributes.local_preference.unwrap_or(DEFAULT_LOCAL_PREFERENCE))
-            }),
-            Round::AsPath => keep_least(paths, alive, lost, number, |p| p.attributes.as_path.length()),
-            Round::Origin => keep_least(paths, alive, lost, number, |p| p.attributes.origin),
+            Round::LocalPreference => keep_least(paths, alive, lost, number, |p| Reverse(p.head.local_preference)),
+            Round::AsPath => keep_least(paths, alive, lost, number, |p| p.head.path_length),
+            Round::Origin => keep_least(paths, alive, lost, number, |p| p.head.origin),
             Round::Med => {
-                let least: Vec<(u32, u32)> = alive
+                let least: Few<(u32, u32)> = alive
                     .iter()
                     .filter_map(|i| Some((neighbor_as(&paths[*i])?, med(&paths[*i]))))
                     .collect();
@@ -235,9 +282,13 @@ impl Decision {
             Round::MedOfAny => keep_least(paths, alive, lost, number, med),
             Round::Ebgp => keep_any(paths, alive, lost, number, |p| p.source.ebgp || p.source.is_own()),
             Round::RouterId => keep_least(paths, alive, lost, number, |p| {
-                p.attributes.originator_id.unwrap_or(p.source.router_id)
+                if p.head.has(has::ORIGINATOR) {
+                    Ipv4Addr::from(p.head.originator)
+                } else {
+                    p.source.router_id
+                }
             }),
-            Round::ClusterList => keep_least(paths, alive, lost, number, |p| p.attributes.cluster_list.len()),
+            Round::ClusterList => keep_least(paths, alive, lost, number, |p| p.head.cluster_length),
             Round::PeerAddress => keep_least(paths, alive, lost, number, |p| p.source.address),
             Round::Peer => keep_least(paths, alive, lost, number, |p| p.source.peer),
         }
@@ -253,39 +304,48 @@ impl Chosen {
     }
 }
 
-fn is_er(path: &Path) -> bool {
+fn is_er(path: &Candidate<'_>) -> bool {
     path.source.class == RouteClass::Er
 }
 
-/// A missing one is the lowest (RFC 4271 section 9.1.2.2 c).
-fn med(path: &Path) -> u32 {
-    path.attributes.med.unwrap_or(0)
+fn med(path: &Candidate<'_>) -> u32 {
+    path.head.med
 }
 
 /// The AS that a MED speaks for; None for own routes, which are not compared.
 ///
 /// A path that begins with no sequence was made by the peer: an external one's AS, or our own (RFC 4271 section 9.1.2.2 c).
-fn neighbor_as(path: &Path) -> Option<u32> {
+fn neighbor_as(path: &Candidate<'_>) -> Option<u32> {
     if path.source.is_own() {
         return None;
     }
-    Some(path.attributes.as_path.neighbor_as().unwrap_or(path.source.asn))
+    Some(if path.head.neighbor_as == 0 {
+        path.source.asn
+    } else {
+        path.head.neighbor_as
+    })
 }
 
 /// Those for which it holds stay, if there are any.
-fn keep_any(paths: &[Path], alive: &mut Vec<usize>, lost: &mut [usize], number: usize, stays: impl Fn(&Path) -> bool) {
+fn keep_any(paths: &[Candidate<'_>], alive: &mut Few<usize>, lost: &mut [usize], number: usize, stays: impl Fn(&Candidate<'_>) -> bool) {
     keep_least(paths, alive, lost, number, |path| !stays(path));
 }
 
 /// Those with the least key stay.
-fn keep_least<K: Ord>(paths: &[Path], alive: &mut Vec<usize>, lost: &mut [usize], number: usize, key: impl Fn(&Path) -> K) {
+fn keep_least<K: Ord>(
+    paths: &[Candidate<'_>],
+    alive: &mut Few<usize>,
+    lost: &mut [usize],
+    number: usize,
+    key: impl Fn(&Candidate<'_>) -> K,
+) {
     if let Some(least) = alive.iter().map(|i| key(&paths[*i])).min() {
         keep_where(paths, alive, lost, number, |path| key(path) == least);
     }
 }
 
 /// Those for which it holds stay, be it none.
-fn keep_where(paths: &[Path], alive: &mut Vec<usize>, lost: &mut [usize], number: usize, stays: impl Fn(&Path) -> bool) {
+fn keep_where(paths: &[Candidate<'_>], alive: &mut Few<usize>, lost: &mut [usize], number: usize, stays: impl Fn(&Candidate<'_>) -> bool) {
     alive.retain(|i| {
         let stays = stays(&paths[*i]);
         if !stays {

@@ -3,10 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::adj_in::judge;
-use super::decision::DEFAULT_LOCAL_PREFERENCE;
 use super::export::{Audience, SessionOptions, export};
 use super::{RequestError, Rib, no_peer};
 use crate::attributes::{AsPath, community_text};
+use crate::block::DEFAULT_LOCAL_PREFERENCE;
 use crate::policy::{OwnBest, Step, Working, passed, refused};
 use crate::prefix::Prefix;
 use crate::wire::MAX_MESSAGE;
@@ -16,10 +16,18 @@ impl Rib {
     pub fn explain_import(&self, number: u32, prefix: Prefix) -> Result<String, RequestError> {
         let peer = self.peers.get(&number).ok_or_else(|| no_peer(number))?;
         let mut steps = Vec::new();
-        if let Some(route) = peer.adj_in.routes.get(&prefix) {
-            let invalid = route.invalid.as_deref();
+        let id = self.loc.find(&prefix);
+        if let Some(slot) = id.and_then(|id| self.loc.get(id, peer.source, false)) {
+            let invalid = self.loc.outcome(slot).and_then(|outcome| outcome.invalid.as_deref());
             // The result is known; the steps are asked for.
-            let _ = judge(&peer.config, &self.us, prefix, &route.received, invalid, &mut Some(&mut steps));
+            let _ = judge(
+                &peer.config,
+                &self.us,
+                prefix,
+                &self.loc.blocks.attributes(slot.received),
+                invalid,
+                &mut Some(&mut steps),
+            );
         }
         Ok(text(&steps))
     }
@@ -35,12 +43,14 @@ impl Rib {
         };
         let to = Audience::new(&peer.config, peer.session.map_or(all, |(session, _)| session));
         let mut steps = Vec::new();
-        if let Some(path) = self.loc.best(&prefix) {
+        if let Some(decided) = self.loc.find(&prefix).and_then(|id| self.loc.decided(id)) {
+            let path = &self.loc.path(&decided.best);
             let route = Working::new(prefix, &path.attributes, path.weight);
             let trace = &mut Some(&mut steps);
             if path.source.peer == number as i32 {
                 refused(trace, "split-horizon", None, &route, "split-horizon");
-                if let (OwnBest::Second, Some(second)) = (to.own, self.loc.second(&prefix)) {
+                if let (OwnBest::Second, Some(second)) = (to.own, decided.second) {
+                    let second = &self.loc.path(&second);
                     let route = Working::new(prefix, &second.attributes, second.weight);
                     passed(trace, "second-best", None, &route, &route);
                     let _ = export(prefix, second, &to, &self.us, trace);

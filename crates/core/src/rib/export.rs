@@ -3,10 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use super::decision::DEFAULT_LOCAL_PREFERENCE;
-use super::loc::Path;
+use super::source::Path;
 use crate::attributes::{AsPath, NO_ADVERTISE, NO_EXPORT, NO_EXPORT_SUBCONFED};
-use crate::policy::{self, Facts, NextHopMode, OwnBest, PeerConfig, Refusal, Term, Trace, Working, passed, refused};
+use crate::block::DEFAULT_LOCAL_PREFERENCE;
+use crate::policy::{self, Action, Facts, NextHopMode, OwnBest, PeerConfig, Refusal, Term, Trace, Working, passed, refused};
 use crate::prefix::Prefix;
 use crate::wire::{AttributeBlock, EncodeOptions};
 
@@ -88,6 +88,14 @@ impl Audience {
     /// Whether the result hangs on the prefix beyond its IP version.
     pub fn needs_prefix(&self) -> bool {
         self.stages.iter().flatten().any(Term::needs_prefix)
+    }
+}
+
+impl Audience {
+    /// Whether several routes may meet in one prefix on their way out.
+    pub fn makes_summaries(&self) -> bool {
+        let mut actions = self.stages.iter().flatten().flat_map(|term| &term.actions);
+        actions.any(|action| matches!(action, Action::PrefixReplace(_)))
     }
 }
 

@@ -8,35 +8,39 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
 use crate::attributes::AsPath;
-use crate::attributes::Interner;
+use crate::block::Marks;
 use crate::policy::parse::parse_config;
 use crate::policy::{CountBy, OverLimit, OwnBest, PeerConfig, Tags};
 use crate::prefix::Prefix;
-use crate::wire::{NotificationError, ParseOptions, Update, Updates, notification::code};
+use crate::wire::fast;
+use crate::wire::nlri::version_of;
+use crate::wire::{HEADER_LENGTH, NotificationError, ParseOptions, Update, Updates, framing, message_type, notification::code};
 
 pub mod adj_in;
 pub mod adj_out;
 pub mod decision;
 pub mod explain;
 pub mod export;
+pub mod ids;
 pub mod loc;
 pub mod own;
+pub mod source;
 pub mod stream;
 pub mod view;
 
 #[cfg(test)]
 mod tests;
 
-use adj_in::{AdjIn, InRoute, Placed, is_same_for_all_prefixes, judge};
+use adj_in::{AdjIn, Intake, is_plain};
 use adj_out::Group;
 use decision::Decision;
 use export::{Audience, Identity, SessionOptions};
-use loc::{Loc, Source};
+use loc::Loc;
+use source::Source;
 pub use view::{Counts, Route};
 
 /// Cease/1: Maximum Number of Prefixes Reached (RFC 4486 section 4).
@@ -44,20 +48,22 @@ const MAXIMUM_PREFIXES: u8 = 1;
 
 struct Peer {
     config: PeerConfig,
-    source: Arc<Source>,
+    /// Its number as a source.
+    source: u32,
+    router_id: Ipv4Addr,
     /// While the session is Established: what was agreed on, and the update group.
     session: Option<(SessionOptions, u32)>,
     adj_in: AdjIn,
+    /// Families whose End-of-RIB came, since somebody asked.
+    ended: Vec<(u16, u8)>,
 }
 
 /// The RIBs of one speaker.
 pub struct Rib {
     us: Identity,
-    decision: Decision,
     tags: Tags,
-    interner: Interner,
     peers: BTreeMap<u32, Peer>,
-    own_sources: FxHashMap<Vec<u32>, Arc<Source>>,
+    own_sources: FxHashMap<Vec<u32>, u32>,
     loc: Loc,
     groups: BTreeMap<u32, Group>,
     version: u64,
@@ -65,6 +71,8 @@ pub struct Rib {
     changes: Option<Vec<Prefix>>,
     updates_in: u64,
     updates_out: u64,
+    /// Memory that is used again: prefixes of one UPDATE, and its attributes.
+    scratch: (Vec<u64>, Vec<u8>),
 }
 
 /// A request that can't be met: no such peer, or a bad configuration.
@@ -88,26 +96,24 @@ impl Rib {
                 router_id,
                 cluster_id: cluster_id.unwrap_or(router_id),
             },
-            decision,
             tags: Tags::default(),
-            interner: Interner::new(),
             peers: BTreeMap::new(),
             own_sources: FxHashMap::default(),
-            loc: Loc::default(),
+            loc: Loc::new(decision),
             groups: BTreeMap::new(),
             version: 0,
             changes: None,
             updates_in: 0,
             updates_out: 0,
+            scratch: (Vec::new(), Vec::new()),
         }
     }
 
     /// Other rounds: all is decided anew.
     pub fn set_decision<S: AsRef<str>>(&mut self, rounds: &[S], preference: &str) -> Result<(), RequestError> {
-        let decision = Decision::new(rounds, preference, self.decision.multipath()).map_err(RequestError)?;
-        if decision != self.decision {
-            self.decision = decision;
-            self.loc.touch_all();
+        let decision = Decision::new(rounds, preference, self.loc.decision().multipath()).map_err(RequestError)?;
+        if decision != *self.loc.decision() {
+            self.loc.set_decision(decision);
         }
         Ok(())
     }
@@ -124,12 +130,14 @@ impl Rib {
             self.loc.keep_second();
         }
         let Some(peer) = self.peers.get_mut(&number) else {
-            let source = source_of(number, &config, Ipv4Addr::UNSPECIFIED);
+            let router_id = Ipv4Addr::UNSPECIFIED;
             let peer = Peer {
+                source: self.loc.sources.add(source_of(number, &config, router_id)),
+                router_id,
                 config,
-                source: Arc::new(source),
                 session: None,
                 adj_in: AdjIn::default(),
+                ended: Vec::new(),
             };
             self.peers.insert(number, peer);
             return Ok(());
@@ -138,22 +146,32 @@ impl Rib {
             return Ok(());
         }
         let old = std::mem::replace(&mut peer.config, config);
-        let source = source_of(number, &peer.config, peer.source.router_id);
-        let is_same_source = source == *peer.source;
-        if !is_same_source {
-            peer.source = Arc::new(source);
-        }
-        if !is_same_source || is_judged_otherwise(&old, &peer.config) {
-            self.judge_anew(number);
-        }
+        let is_judged_otherwise = is_judged_otherwise(&old, &peer.config);
+        self.is_of_another_source(number, is_judged_otherwise);
         self.regroup(number);
         Ok(())
     }
 
+    /// What a peer's paths know of it may be other things now; with `anew` what it sent is judged anew in any case.
+    fn is_of_another_source(&mut self, number: u32, anew: bool) {
+        let Some(peer) = self.peers.get_mut(&number) else { return };
+        let source = source_of(number, &peer.config, peer.router_id);
+        let is_same = source == **self.loc.sources.get(peer.source);
+        if !is_same {
+            self.loc.sources.retire(peer.source);
+            peer.source = self.loc.sources.add(source);
+        }
+        if anew || !is_same {
+            self.intake(number, |intake| intake.judge_anew());
+        }
+    }
+
     /// Forget a peer and all that it announced.
     pub fn remove_peer(&mut self, number: u32) -> Result<(), RequestError> {
-        self.peer_down(number)?;
-        self.peers.remove(&number);
+        self.peer_down(number, &[])?;
+        if let Some(peer) = self.peers.remove(&number) {
+            self.loc.sources.retire(peer.source);
+        }
         Ok(())
     }
 
@@ -166,7 +184,10 @@ impl Rib {
         max_message: usize,
         router_id: Ipv4Addr,
     ) -> Result<(), RequestError> {
-        self.peer_down(number)?;
+        let peer = self.peers.get(&number).ok_or_else(|| no_peer(number))?;
+        if peer.session.is_some() {
+            self.peer_down(number, &[])?;
+        }
         let session = SessionOptions {
             four_octet,
             ipv4: families.contains(&(1, 1)),
@@ -174,10 +195,10 @@ impl Rib {
             max_message,
         };
         let peer = self.peers.get_mut(&number).ok_or_else(|| no_peer(number))?;
-        if peer.source.router_id != router_id {
-            peer.source = Arc::new(source_of(number, &peer.config, router_id));
-        }
+        peer.router_id = router_id;
+        peer.ended.clear();
         let audience = Audience::new(&peer.config, session);
+        self.is_of_another_source(number, false);
         let mut end_of_rib: Vec<(u16, u8)> = families.iter().filter(|f| matches!(f, (1 | 2, 1))).copied().collect();
         end_of_rib.sort_unstable();
         end_of_rib.dedup();
@@ -186,21 +207,53 @@ impl Rib {
             peer.session = Some((session, group));
         }
         if let Some(group) = self.groups.get_mut(&group) {
-            group.join(number, end_of_rib);
+            group.join(number, end_of_rib, &mut self.loc, &self.us);
         }
         Ok(())
     }
 
-    /// The session is gone, and with it all that the peer announced and was told.
-    pub fn peer_down(&mut self, number: u32) -> Result<(), RequestError> {
+    /// The session is gone, and with it all that the peer was told and announced; of the families to keep what it announced stays as stale, but for what
+    /// is stale already (RFC 4724 section 4.2).
+    pub fn peer_down(&mut self, number: u32, keep: &[(u16, u8)]) -> Result<(), RequestError> {
         let peer = self.peers.get_mut(&number).ok_or_else(|| no_peer(number))?;
-        for (prefix, path) in peer.adj_in.clear() {
-            self.loc.set(prefix, number as i32, path);
-        }
-        if let Some((_, group)) = peer.session.take() {
+        let session = peer.session.take();
+        peer.adj_in.over = 0;
+        self.intake(number, |intake| intake.keep_as_stale(keep));
+        if let Some((_, group)) = session {
             self.leave(number, group);
         }
         Ok(())
+    }
+
+    /// What a peer announced of a family is stale from now on, until it is announced again.
+    pub fn mark_stale(&mut self, number: u32, afi: u16, safi: u8) -> Result<(), RequestError> {
+        self.peers.get(&number).ok_or_else(|| no_peer(number))?;
+        self.intake(number, |intake| intake.mark_stale(version_of(afi, safi)));
+        Ok(())
+    }
+
+    /// What is still stale of a family goes; how many routes that were.
+    pub fn sweep_stale(&mut self, number: u32, afi: u16, safi: u8) -> Result<usize, RequestError> {
+        self.peers.get(&number).ok_or_else(|| no_peer(number))?;
+        Ok(self.intake(number, |intake| intake.sweep_stale(version_of(afi, safi))).unwrap_or(0))
+    }
+
+    /// Families whose End-of-RIB the peer sent since this was asked last, in the order of their coming.
+    pub fn ended(&mut self, number: u32) -> Result<Vec<(u16, u8)>, RequestError> {
+        let peer = self.peers.get_mut(&number).ok_or_else(|| no_peer(number))?;
+        Ok(std::mem::take(&mut peer.ended))
+    }
+
+    /// Do something where a peer's routes come in; None where there is no such peer.
+    fn intake<T>(&mut self, number: u32, work: impl FnOnce(&mut Intake<'_>) -> T) -> Option<T> {
+        let peer = self.peers.get_mut(&number)?;
+        Some(work(&mut Intake {
+            config: &peer.config,
+            source: peer.source,
+            adj_in: &mut peer.adj_in,
+            us: &self.us,
+            loc: &mut self.loc,
+        }))
     }
 
     /// The update group of this key, a new one if need be.
@@ -209,7 +262,7 @@ impl Rib {
             return *number;
         }
         let number = self.groups.keys().next_back().map_or(0, |last| last + 1);
-        let group = Group::new(audience, &self.loc, &self.us, &mut self.interner);
+        let group = Group::new(audience, &mut self.loc, &self.us);
         self.groups.insert(number, group);
         number
     }
@@ -236,7 +289,7 @@ impl Rib {
             return;
         };
         if let (Some(cursor), Some(group)) = (former.leave(number), self.groups.get_mut(&now)) {
-            group.move_in(number, cursor, &former);
+            group.move_in(number, cursor, &former, &mut self.loc, &self.us);
         }
         if !former.members.is_empty() {
             self.groups.insert(former_number, former);
@@ -256,100 +309,92 @@ impl Rib {
             four_octet: session.four_octet,
             ebgp: peer.config.ebgp,
         };
-        for update in Updates::new(updates, options) {
-            let result = update.and_then(|update| self.take_in(number, update));
-            if let Err(error) = result {
-                return Ok(Err(error));
+        let is_plain = is_plain(&peer.config);
+        let mut rest = updates;
+        while !rest.is_empty() {
+            let length = match framing::header(rest, true) {
+                Ok(Some((message_type::UPDATE, length))) if length <= rest.len() => length,
+                _ => rest.len(), // What is wrong is said below.
+            };
+            let (message, after) = rest.split_at(length);
+            rest = after;
+            if options.four_octet && self.take_fast(number, message.get(HEADER_LENGTH..).unwrap_or_default(), options.ebgp, is_plain) {
+                continue;
+            }
+            for update in Updates::new(message, options) {
+                if let Err(error) = update.and_then(|update| self.take_in(number, update)) {
+                    return Ok(Err(error));
+                }
             }
         }
         Ok(Ok(()))
     }
 
+    /// Take in an UPDATE of the common kind; false, and nothing is done, where it is for `take_in`.
+    fn take_fast(&mut self, number: u32, body: &[u8], ebgp: bool, is_plain: bool) -> bool {
+        let (mut keys, mut scratch) = std::mem::take(&mut self.scratch);
+        let done = match fast::read(body, ebgp, &mut scratch) {
+            Some(update) => {
+                let is_taken = self.intake(number, |intake| intake.take_fast(update, is_plain, &mut keys));
+                is_taken == Some(true)
+            }
+            None => false,
+        };
+        self.updates_in += u64::from(done);
+        self.scratch = (keys, scratch);
+        done
+    }
+
     fn take_in(&mut self, number: u32, update: Update) -> Result<(), NotificationError> {
         self.updates_in += 1;
         let Some(peer) = self.peers.get_mut(&number) else { return Ok(()) };
-        let mut placed = Vec::new();
-        for prefix in update.withdrawn {
-            placed.extend(peer.adj_in.withdraw(prefix));
-        }
+        peer.ended.extend(update.end_of_rib);
         let looped = update
             .attributes
             .as_ref()
             .is_some_and(|a| a.as_path.count(self.us.asn) > peer.config.allowas_in);
-        let (announced, over) = match peer.config.max_prefixes {
-            Some(max) if max.action != OverLimit::Teardown => (peer.adj_in.limit(update.announced, max.limit as usize, max.action), None),
-            _ => {
-                let over = peer.over_limit(&update.announced, looped);
-                (update.announced, over)
+        self.intake(number, |intake| intake.withdraw_all(&update.withdrawn));
+        let Some(peer) = self.peers.get_mut(&number) else { return Ok(()) };
+        let announced = match peer.config.max_prefixes {
+            Some(max) if max.action != OverLimit::Teardown => {
+                peer.adj_in.limit(update.announced, max.limit as usize, max.action, &self.loc)
             }
+            _ => match peer.over_limit(&self.loc, &update.announced, looped) {
+                Some(error) => return Err(error),
+                None => update.announced,
+            },
         };
-        if let (None, Some(attributes)) = (&over, update.attributes) {
-            let route = InRoute::new(self.interner.intern(attributes), update.treat_as_withdraw.as_deref());
-            let is_same = is_same_for_all_prefixes(&peer.config);
-            let mut known = None;
-            for prefix in announced {
-                let judged = match (&known, is_same) {
-                    (Some(judged), true) => adj_in::for_prefix(judged, prefix),
-                    _ => peer.judge(&self.us, prefix, &route),
-                };
-                if is_same && known.is_none() {
-                    known = Some(judged.clone());
-                }
-                placed.extend(peer.adj_in.place(prefix, route.clone(), judged, &peer.source, &mut self.interner));
-            }
+        if let Some(attributes) = update.attributes {
+            self.intake(number, |intake| {
+                intake.announce_all(&announced, attributes, update.treat_as_withdraw.as_deref())
+            });
         }
-        self.settle(number, placed);
-        over.map_or(Ok(()), Err)
-    }
-
-    /// Judge all that a peer announced.
-    fn judge_anew(&mut self, number: u32) {
-        let Some(peer) = self.peers.get_mut(&number) else { return };
-        let mut placed = Vec::new();
-        for prefix in peer.adj_in.prefixes() {
-            let Some(route) = peer.adj_in.routes.get(&prefix).cloned() else {
-                continue;
-            };
-            let judged = peer.judge(&self.us, prefix, &route);
-            placed.extend(peer.adj_in.place(prefix, route, judged, &peer.source, &mut self.interner));
-        }
-        self.settle(number, placed);
-    }
-
-    /// Let candidates take and leave their places; a peer's own route that a summary hid comes to light again.
-    fn settle(&mut self, number: u32, placed: Vec<Placed>) {
-        for (prefix, mut path) in placed {
-            if let (None, Some(peer)) = (&path, self.peers.get_mut(&number))
-                && peer.adj_in.is_direct(&prefix)
-                && let Some(route) = peer.adj_in.routes.get(&prefix).cloned()
-            {
-                let judged = peer.judge(&self.us, prefix, &route);
-                let again = peer.adj_in.place(prefix, route, judged, &peer.source, &mut self.interner);
-                path = again.into_iter().find(|(p, _)| *p == prefix).and_then(|(_, path)| path);
-            }
-            self.loc.set(prefix, number as i32, path);
-        }
+        Ok(())
     }
 
     /// Decide what is dirty; how many prefixes have another best or multipath set now.
     pub fn process(&mut self) -> usize {
-        let changes = self.loc.decide(&self.decision);
-        if !changes.told.is_empty() {
+        let undos = self.loc.decide();
+        if undos.iter().any(|undo| undo.is_told) {
             for group in self.groups.values_mut() {
-                group.update(&changes.told, &self.loc, &self.us, &mut self.interner);
+                group.update(&undos, &mut self.loc, &self.us);
             }
         }
-        if !changes.visible.is_empty() {
+        let count = undos.iter().filter(|undo| undo.is_visible).count();
+        if count > 0 {
             self.version += 1;
         }
-        let count = changes.visible.len();
         if let Some(recorded) = &mut self.changes {
-            recorded.extend(changes.visible);
+            let visible = undos.iter().filter(|undo| undo.is_visible);
+            recorded.extend(visible.map(|undo| self.loc.prefix(undo.id)));
             if recorded.len() > 2 * self.loc.len() + 65_536 {
                 recorded.sort_unstable();
                 recorded.dedup();
             }
         }
+        self.loc.done(undos);
+        let (groups, peers) = (&self.groups, &self.peers);
+        self.loc.sweep(|marks| name_others(groups, peers, marks));
         count
     }
 
@@ -372,7 +417,8 @@ impl Rib {
     pub fn output(&mut self, number: u32, max_bytes: usize) -> Result<Vec<u8>, RequestError> {
         let peer = self.peers.get(&number).ok_or_else(|| no_peer(number))?;
         let group = peer.session.and_then(|(_, group)| self.groups.get_mut(&group));
-        let out = group.map(|group| group.output(number, max_bytes)).unwrap_or_default();
+        let out = group.map(|group| group.output(number, max_bytes, &mut self.loc, &self.us));
+        let out = out.unwrap_or_default();
         let mut at = 0;
         while let Some([high, low]) = out.get(at + 16..at + 18) {
             at += usize::from(u16::from_be_bytes([*high, *low]));
@@ -383,7 +429,10 @@ impl Rib {
 
     /// Peers that `output` has something for, ascending.
     pub fn pending(&mut self) -> Vec<u32> {
-        let mut all: Vec<u32> = self.groups.values_mut().flat_map(Group::pending).collect();
+        let mut all = Vec::new();
+        for group in self.groups.values_mut() {
+            all.extend(group.pending(&mut self.loc, &self.us));
+        }
         all.sort_unstable();
         all
     }
@@ -391,37 +440,34 @@ impl Rib {
     /// The peer asks for all of a family again (RFC 2918).
     pub fn refresh(&mut self, number: u32, afi: u16, safi: u8) -> Result<(), RequestError> {
         let peer = self.peers.get(&number).ok_or_else(|| no_peer(number))?;
-        let version = match (afi, safi) {
-            (1, 1) => 4,
-            (2, 1) => 6,
-            _ => return Ok(()), // RFC 2918 section 4: a family that was not agreed on is ignored.
+        let Some(version) = version_of(afi, safi) else {
+            return Ok(()); // RFC 2918 section 4: a family that was not agreed on is ignored.
         };
         if let Some(group) = peer.session.and_then(|(_, group)| self.groups.get_mut(&group)) {
-            group.refresh(number, version);
+            group.refresh(number, version, &mut self.loc, &self.us);
         }
         Ok(())
     }
 }
 
 impl Peer {
-    fn judge(&self, us: &Identity, prefix: Prefix, route: &InRoute) -> adj_in::Judged {
-        judge(&self.config, us, prefix, &route.received, route.invalid.as_deref(), &mut None)
-    }
-
     /// Whether these would be too many (R87, RFC 4486 section 4). All that is kept counts, refused or not; but Azure drops a route that holds its
     /// own ASN before it counts (R99).
-    fn over_limit(&self, announced: &[Prefix], looped: bool) -> Option<NotificationError> {
+    fn over_limit(&self, loc: &Loc, announced: &[Prefix], looped: bool) -> Option<NotificationError> {
         let max = self.config.max_prefixes.filter(|_| !announced.is_empty())?;
         let limit = max.limit as usize;
-        let held = self.adj_in.routes.len();
+        let held = self.adj_in.held.len();
         if held + announced.len() <= limit {
             return None;
         }
         let count = match max.count {
             CountBy::Azure if looped => return None,
-            CountBy::Azure => held - self.adj_in.looped() + announced.len(),
+            CountBy::Azure => {
+                let loops = self.adj_in.refusals.get("as-loop").copied().unwrap_or(0);
+                held - loops as usize + announced.len()
+            }
             CountBy::Held => {
-                let mut new: Vec<&Prefix> = announced.iter().filter(|p| !self.adj_in.routes.contains_key(p)).collect();
+                let mut new: Vec<&Prefix> = announced.iter().filter(|p| !self.holds(loc, p)).collect();
                 new.sort_unstable();
                 new.dedup();
                 held + new.len()
@@ -432,6 +478,17 @@ impl Peer {
         let reason = format!("{count} prefixes, limit {limit}");
         (count > limit).then(|| NotificationError::new(code::CEASE, MAXIMUM_PREFIXES, data, reason))
     }
+
+    /// Whether it announced this prefix, refused or not.
+    fn holds(&self, loc: &Loc, prefix: &Prefix) -> bool {
+        loc.find(prefix).is_some_and(|id| self.adj_in.held.contains(id))
+    }
+}
+
+/// Name the blocks that groups and summaries have.
+fn name_others(groups: &BTreeMap<u32, Group>, peers: &BTreeMap<u32, Peer>, marks: &mut Marks) {
+    groups.values().for_each(|group| group.name(marks));
+    peers.values().for_each(|peer| peer.adj_in.name(marks));
 }
 
 /// What the paths of a peer know of it.
@@ -443,6 +500,7 @@ fn source_of(number: u32, config: &PeerConfig, router_id: Ipv4Addr) -> Source {
         client: config.reflector_client,
         usable: config.usable,
         class: config.route_class,
+        weight: config.weight,
         address: Some(config.peer_address),
         router_id,
         tags: config.tags.clone(),
@@ -451,7 +509,7 @@ fn source_of(number: u32, config: &PeerConfig, router_id: Ipv4Addr) -> Source {
 
 /// Whether routes may be judged otherwise, all that `Source` holds aside.
 fn is_judged_otherwise(a: &PeerConfig, b: &PeerConfig) -> bool {
-    let facts = |c: &PeerConfig| -> (u32, usize, bool, IpAddr) { (c.weight, c.allowas_in, c.discard_med, c.local_address) };
+    let facts = |c: &PeerConfig| -> (usize, bool, IpAddr) { (c.allowas_in, c.discard_med, c.local_address) };
     facts(a) != facts(b) || a.checks != b.checks || a.import != b.import
 }
 

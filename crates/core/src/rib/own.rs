@@ -1,11 +1,12 @@
 //! Routes of the speaker's own.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::loc::{OURSELVES, Path, Source};
+use super::adj_in::Outcome;
+use super::loc::Slot;
+use super::source::{OURSELVES, Source};
 use super::{RequestError, Rib};
 use crate::attributes::{Attributes, Origin, parse_large_community, sequence};
 use crate::policy::RouteClass;
@@ -59,38 +60,51 @@ impl Rib {
         if !tags.contains(&own) {
             tags.insert(0, own);
         }
-        let path = Path {
-            source: self.own_source(tags),
-            attributes: self.interner.intern(attributes),
+        let outcome = Outcome {
+            attributes: None,
             weight: raw.weight.unwrap_or(DEFAULT_WEIGHT),
+            refused: None,
+            invalid: None,
+            summaries: Box::default(),
         };
-        self.loc.set(prefix, OURSELVES, Some(path));
+        let slot = Slot {
+            received: self.loc.blocks.of(&attributes),
+            outcome: self.loc.keep(outcome),
+            source: self.own_source(tags),
+            flags: 0,
+        };
+        let id = self.loc.number(&prefix);
+        let rank = self.loc.rank(&slot);
+        self.loc.put(id, slot, rank);
         Ok(())
     }
 
     /// Take away a route of our own.
     pub fn withdraw(&mut self, prefix: Prefix) {
-        self.loc.set(prefix, OURSELVES, None);
+        let own = self.own_sources.values().next();
+        if let (Some(id), Some(own)) = (self.loc.find(&prefix), own) {
+            self.loc.take(id, *own, false);
+        }
     }
 
-    fn own_source(&mut self, tags: Vec<u32>) -> Arc<Source> {
-        if self.own_sources.len() > 1024 {
-            self.own_sources.retain(|_, source| Arc::strong_count(source) > 1);
+    /// The number of the source of own routes with these tags. There are as many as the configuration names.
+    fn own_source(&mut self, tags: Vec<u32>) -> u32 {
+        if let Some(source) = self.own_sources.get(&tags) {
+            return *source;
         }
-        let us = self.us;
-        let source = self.own_sources.entry(tags).or_insert_with_key(|tags| {
-            Arc::new(Source {
-                peer: OURSELVES,
-                asn: us.asn,
-                ebgp: false,
-                client: false,
-                usable: true,
-                class: RouteClass::Other,
-                address: None,
-                router_id: us.router_id,
-                tags: tags.clone(),
-            })
+        let source = self.loc.sources.add(Source {
+            peer: OURSELVES,
+            asn: self.us.asn,
+            ebgp: false,
+            client: false,
+            usable: true,
+            class: RouteClass::Other,
+            weight: DEFAULT_WEIGHT,
+            address: None,
+            router_id: self.us.router_id,
+            tags: tags.clone(),
         });
-        Arc::clone(source)
+        self.own_sources.insert(tags, source);
+        source
     }
 }

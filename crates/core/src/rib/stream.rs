@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::adj_out::{Entry, is_told_alike, view};
-use crate::attributes::Attributes;
+use super::adj_out::{Name, Out, Views};
+use super::loc::Loc;
+use super::source::OURSELVES;
+use crate::block::{Block, Marks};
 use crate::prefix::Prefix;
 use crate::wire::update::write_withdrawals;
-use crate::wire::{AttributeBlock, EncodeOptions, encode_end_of_rib};
+use crate::wire::{AttributeBlock, EncodeOptions, ParseOptions, Updates, encode_end_of_rib};
 
 /// A chunk is closed once it has this many octets.
 const CHUNK_BYTES: usize = 16 * 1024;
@@ -39,56 +41,190 @@ impl Readers {
     }
 }
 
-/// Prefixes that get the same attributes, or are withdrawn, for the same readers; each with its entry before.
-pub struct Run {
-    pub readers: Readers,
-    pub attributes: Option<Arc<Attributes>>,
-    pub changes: Vec<(Prefix, Option<Entry>)>,
+/// What was told before of a prefix that changed.
+#[derive(Clone, Copy, Debug)]
+pub struct Old {
+    block: Option<Block>,
+    /// The one that it came from was told nothing.
+    peer: i32,
 }
 
-/// Whole messages for the same readers, and what they change.
-pub struct Chunk {
-    readers: Readers,
-    bytes: Vec<u8>,
-    changes: Vec<(Prefix, Option<Entry>)>,
-}
+impl Old {
+    /// To all but its source.
+    pub fn of(out: Option<&Out>) -> Self {
+        Self {
+            block: out.map(|out| out.block),
+            peer: out.map_or(OURSELVES, |out| out.peer),
+        }
+    }
 
-/// The table as chunks, for those who have been told nothing.
-pub struct Snapshot {
-    pub chunks: Vec<Chunk>,
-}
+    /// To the reader, whoever it came from.
+    pub fn exactly(out: Option<&Out>) -> Self {
+        Self {
+            block: out.map(|out| out.block),
+            peer: OURSELVES,
+        }
+    }
 
-/// Write runs as chunks.
-pub fn write_runs(runs: Vec<Run>, encoding: &EncodeOptions, chunks: &mut Vec<Chunk>) {
-    for run in runs {
-        let prefixes: Vec<Prefix> = run.changes.iter().map(|(prefix, _)| *prefix).collect();
-        let mut changes = run.changes.into_iter();
-        let block = run.attributes.as_ref().map(|attributes| AttributeBlock::new(attributes, encoding));
-        let mut rest = &prefixes[..];
-        while !rest.is_empty() {
-            if chunks
-                .last()
-                .is_none_or(|c| c.readers != run.readers || c.bytes.len() >= CHUNK_BYTES)
-            {
-                chunks.push(Chunk {
-                    readers: run.readers,
-                    bytes: Vec::new(),
-                    changes: Vec::new(),
-                });
-            }
-            let Some(chunk) = chunks.last_mut() else { return };
-            let written = write_message(block.as_ref(), rest, encoding, &mut chunk.bytes);
-            chunk.changes.extend(changes.by_ref().take(written));
-            rest = &rest[written..];
+    /// What this reader was told.
+    fn told(&self, reader: i32) -> Told {
+        match self.block {
+            Some(block) if self.peer != reader => Told::This(block),
+            _ => Told::Nothing,
         }
     }
 }
 
-/// Append one message; how many prefixes are done with. What can't be written was sorted out on export; were it not, it would be passed over.
-fn write_message(block: Option<&AttributeBlock>, prefixes: &[Prefix], encoding: &EncodeOptions, out: &mut Vec<u8>) -> usize {
+/// Changes of one batch, gathered by readers and attributes.
+#[derive(Default)]
+pub struct Runs {
+    runs: Vec<(Readers, Option<Block>)>,
+    items: Vec<Item>,
+    /// Prefixes that were given without a number.
+    prefixes: Vec<Prefix>,
+    places: FxHashMap<(Readers, Option<Block>), u32>,
+    last: Option<((Readers, Option<Block>), u32)>,
+}
+
+struct Item {
+    run: u32,
+    /// The prefix's number, or `NAMED` and its place in `Runs::prefixes`.
+    prefix: u32,
+    old: Old,
+}
+
+const NAMED: u32 = 1 << 31;
+
+impl Runs {
+    /// These readers are told this of a prefix.
+    pub fn add(&mut self, readers: Readers, told: Option<&Out>, name: Name, old: Old) {
+        let key = (readers, told.map(|out| out.block));
+        let run = match self.last {
+            Some((last, run)) if last == key => run,
+            _ => *self.places.entry(key).or_insert_with(|| {
+                self.runs.push(key);
+                self.runs.len() as u32 - 1
+            }),
+        };
+        self.last = Some((key, run));
+        let prefix = match name {
+            Name::Id(id) => id,
+            Name::Prefix(prefix) => {
+                self.prefixes.push(prefix);
+                NAMED | (self.prefixes.len() as u32 - 1)
+            }
+        };
+        self.items.push(Item { run, prefix, old });
+    }
+
+    /// Write all as chunks: by readers, withdrawals first, else in the order in which they began.
+    pub fn write(self, loc: &Loc, encoding: &EncodeOptions, chunks: &mut Vec<Chunk>) {
+        let mut order: Vec<u32> = (0..self.runs.len() as u32).collect();
+        order.sort_by_key(|run| {
+            let (readers, block) = &self.runs[*run as usize];
+            (*readers, block.is_some())
+        });
+        let mut starts = vec![0usize; self.runs.len() + 1];
+        for item in &self.items {
+            starts[item.run as usize + 1] += 1;
+        }
+        for run in 0..self.runs.len() {
+            starts[run + 1] += starts[run];
+        }
+        let (mut sorted, mut next) = (vec![0u32; self.items.len()], starts.clone());
+        for (at, item) in self.items.iter().enumerate() {
+            sorted[next[item.run as usize]] = at as u32;
+            next[item.run as usize] += 1;
+        }
+        let mut prefixes: Vec<Prefix> = Vec::new();
+        for run in order {
+            let (readers, block) = self.runs[run as usize];
+            let items = &sorted[starts[run as usize]..starts[run as usize + 1]];
+            prefixes.clear();
+            prefixes.extend(items.iter().map(|at| match self.items[*at as usize].prefix {
+                named if named & NAMED != 0 => self.prefixes[(named & !NAMED) as usize],
+                id => loc.prefix(id),
+            }));
+            let olds = items.iter().map(|at| self.items[*at as usize].old);
+            let block = block.map(|block| AttributeBlock::of(&loc.blocks, block, encoding));
+            write_run(readers, block.as_ref(), &prefixes, olds, encoding, chunks);
+        }
+    }
+}
+
+/// Whole messages for the same readers, and what was told before of their prefixes, in the order of these.
+pub struct Chunk {
+    readers: Readers,
+    bytes: Vec<u8>,
+    olds: Vec<Old>,
+}
+
+impl Chunk {
+    /// What it changes, from this octet on.
+    fn changes(&self, from: usize, encoding: &EncodeOptions) -> Vec<(Prefix, &Old)> {
+        let options = ParseOptions {
+            four_octet: encoding.four_octet,
+            ebgp: false,
+        };
+        let updates = Updates::new(self.bytes.get(from..).unwrap_or_default(), options).flatten();
+        let prefixes: Vec<Prefix> = updates
+            .flat_map(|update| update.withdrawn.into_iter().chain(update.announced))
+            .collect();
+        debug_assert!(from > 0 || prefixes.len() == self.olds.len());
+        let skipped = self.olds.len().saturating_sub(prefixes.len());
+        prefixes.into_iter().zip(&self.olds[skipped..]).collect()
+    }
+}
+
+/// All as chunks, for those who have been told nothing.
+pub struct Snapshot {
+    pub chunks: Vec<Chunk>,
+}
+
+fn write_run(
+    readers: Readers,
+    block: Option<&AttributeBlock<'_>>,
+    prefixes: &[Prefix],
+    mut olds: impl Iterator<Item = Old>,
+    encoding: &EncodeOptions,
+    chunks: &mut Vec<Chunk>,
+) {
+    let mut rest = prefixes;
+    while !rest.is_empty() {
+        if chunks.last().is_none_or(|c| c.readers != readers || c.bytes.len() >= CHUNK_BYTES) {
+            chunks.push(Chunk {
+                readers,
+                bytes: Vec::new(),
+                olds: Vec::new(),
+            });
+        }
+        let Some(chunk) = chunks.last_mut() else { return };
+        match write_message(block, rest, encoding, &mut chunk.bytes) {
+            Some(written) => {
+                chunk.olds.extend(olds.by_ref().take(written));
+                rest = &rest[written..];
+            }
+            None => {
+                olds.next();
+                rest = &rest[1..];
+            }
+        }
+    }
+}
+
+/// Append one message; how many prefixes are done with. None: the first can't be written. That was sorted out on export; were it not, it would be
+/// passed over.
+fn write_message(block: Option<&AttributeBlock<'_>>, prefixes: &[Prefix], encoding: &EncodeOptions, out: &mut Vec<u8>) -> Option<usize> {
     match block {
-        Some(block) => block.message(prefixes, out).unwrap_or(1),
-        None => write_withdrawals(prefixes, encoding, out),
+        Some(block) => block.message(prefixes, out).ok(),
+        None => Some(write_withdrawals(prefixes, encoding, out)),
+    }
+}
+
+impl Chunk {
+    /// Name all blocks that are remembered here.
+    fn name(&self, marks: &mut Marks) {
+        self.olds.iter().filter_map(|old| old.block).for_each(|block| marks.name(block));
     }
 }
 
@@ -112,18 +248,24 @@ impl Log {
     }
 
     /// Add a chunk; those who are behind note what it changes.
-    pub fn append(&mut self, chunk: Chunk, members: &mut BTreeMap<u32, Cursor>) {
-        for cursor in members.values_mut() {
-            cursor.note(&chunk);
+    pub fn append(&mut self, chunk: Chunk, members: &mut BTreeMap<u32, Cursor>, encoding: &EncodeOptions) {
+        if members
+            .values()
+            .any(|cursor| cursor.owed.is_some() && chunk.readers.include(cursor.peer))
+        {
+            let changes = chunk.changes(0, encoding);
+            for cursor in members.values_mut().filter(|cursor| chunk.readers.include(cursor.peer)) {
+                cursor.note(&changes);
+            }
         }
-        self.changes += chunk.changes.len();
+        self.changes += chunk.olds.len();
         self.chunks.push_back(chunk);
         let end = self.end();
         members.values_mut().filter(|c| c.owed.is_some()).for_each(|c| c.at = end);
     }
 
     /// Drop what all have read, and what makes the log too long: those who have not read it fall behind.
-    pub fn trim(&mut self, members: &mut BTreeMap<u32, Cursor>, table: usize) {
+    pub fn trim(&mut self, members: &mut BTreeMap<u32, Cursor>, told: usize, encoding: &EncodeOptions) {
         let needed = members
             .values()
             .filter(|c| c.owed.is_none())
@@ -133,36 +275,44 @@ impl Log {
         while self.start < needed {
             self.drop_first();
         }
-        if self.changes <= table + LOG_SLACK {
+        if self.changes <= told + LOG_SLACK {
             return;
         }
         let (mut keep, mut changes) = (self.end(), 0);
         for chunk in self.chunks.iter().rev() {
-            changes += chunk.changes.len();
-            if changes > table + LOG_SLACK {
+            changes += chunk.olds.len();
+            if changes > told + LOG_SLACK {
                 break;
             }
             keep -= 1;
         }
-        members.values_mut().filter(|c| c.at < keep).for_each(|c| c.fall_behind(self));
+        members
+            .values_mut()
+            .filter(|c| c.at < keep)
+            .for_each(|c| c.fall_behind(self, encoding));
         while self.start < keep {
             self.drop_first();
         }
     }
 
+    /// Name all blocks that are remembered here.
+    pub fn name(&self, marks: &mut Marks) {
+        self.chunks.iter().for_each(|chunk| chunk.name(marks));
+    }
+
     fn drop_first(&mut self) {
         if let Some(chunk) = self.chunks.pop_front() {
-            self.changes -= chunk.changes.len();
+            self.changes -= chunk.olds.len();
             self.start += 1;
         }
     }
 }
 
 /// What a peer was last told of a prefix.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Told {
     Nothing,
-    This(Arc<Attributes>),
+    This(Block),
     /// Something; whatever it is, it is to be told again.
     Again,
 }
@@ -197,26 +347,35 @@ impl Cursor {
         }
     }
 
+    /// Name all blocks that are remembered here.
+    pub fn name(&self, marks: &mut Marks) {
+        for told in self.owed.iter().flat_map(BTreeMap::values) {
+            if let Told::This(block) = told {
+                marks.name(*block);
+            }
+        }
+    }
+
     /// Leave the log: what is unread becomes prefixes that are owed.
-    pub fn fall_behind(&mut self, log: &Log) {
+    pub fn fall_behind(&mut self, log: &Log, encoding: &EncodeOptions) {
         if self.owed.is_some() {
             return;
         }
         let mut owed = BTreeMap::new();
         if let Some((snapshot, next)) = self.snapshot.take() {
             let rest = snapshot.chunks.get(next..).unwrap_or_default();
-            self.owe(rest.iter(), &mut owed);
+            self.owe_unread(rest.iter(), &mut owed, encoding);
         }
         let mut unread = Vec::new();
         while let Some(chunk) = log.get(self.at) {
             unread.push(chunk);
             self.at += 1;
         }
-        self.owe(unread.into_iter(), &mut owed);
+        self.owe_unread(unread.into_iter(), &mut owed, encoding);
         self.owed = Some(owed);
     }
 
-    fn owe<'a>(&mut self, chunks: impl Iterator<Item = &'a Chunk>, owed: &mut BTreeMap<Prefix, Told>) {
+    fn owe_unread<'a>(&mut self, chunks: impl Iterator<Item = &'a Chunk>, owed: &mut BTreeMap<Prefix, Told>, encoding: &EncodeOptions) {
         for chunk in chunks.filter(|chunk| chunk.readers.include(self.peer)) {
             if self.offset > 0 {
                 // The chunk that was begun is sent to its end.
@@ -224,42 +383,33 @@ impl Cursor {
                 self.offset = 0;
                 continue;
             }
-            for (prefix, old) in &chunk.changes {
-                owed.entry(*prefix).or_insert_with(|| told(old.as_ref(), self.peer));
-            }
+            note(owed, &chunk.changes(0, encoding), self.peer);
         }
     }
 
-    fn note(&mut self, chunk: &Chunk) {
-        let peer = self.peer;
-        if let Some(owed) = self.owed.as_mut().filter(|_| chunk.readers.include(peer)) {
-            for (prefix, old) in &chunk.changes {
-                owed.entry(*prefix).or_insert_with(|| told(old.as_ref(), peer));
-            }
+    fn note(&mut self, changes: &[(Prefix, &Old)]) {
+        if let Some(owed) = &mut self.owed {
+            note(owed, changes, self.peer);
         }
     }
 
-    /// Go over from one table to another: all that differs is owed. It has left the log of the first.
-    pub fn follow(&mut self, from: &FxHashMap<Prefix, Entry>, to: &FxHashMap<Prefix, Entry>, at: u64) {
-        let owed = self.owed.get_or_insert_default();
-        for prefix in from.keys().chain(to.keys()) {
-            if !owed.contains_key(prefix) && !is_told_alike(view(from.get(prefix), self.peer), view(to.get(prefix), self.peer)) {
-                owed.insert(*prefix, told(from.get(prefix), self.peer));
-            }
-        }
+    /// A prefix is owed of which it was told this. It has left the log.
+    pub fn owe(&mut self, prefix: Prefix, was: Option<Out>) {
+        let told = was.map_or(Told::Nothing, |out| Told::This(out.block));
+        self.owed.get_or_insert_default().entry(prefix).or_insert(told);
+    }
+
+    /// From here on it reads another log, once nothing is owed any more.
+    pub fn go_on(&mut self, at: u64) {
+        self.owed.get_or_insert_default();
         self.at = at;
     }
 
-    /// All of an IP version that it was told is owed again. It has left the log.
-    pub fn owe_again(&mut self, table: &FxHashMap<Prefix, Entry>, version: u8) {
-        let owed = self.owed.get_or_insert_default();
-        for (prefix, entry) in table.iter().filter(|(prefix, _)| prefix.version == version) {
-            if view(Some(entry), self.peer).is_some() {
-                let told = owed.entry(*prefix).or_insert(Told::Again);
-                if matches!(told, Told::This(_)) {
-                    *told = Told::Again;
-                }
-            }
+    /// A prefix is owed again, whatever it was told. It has left the log.
+    pub fn owe_again(&mut self, prefix: Prefix) {
+        let told = self.owed.get_or_insert_default().entry(prefix).or_insert(Told::Again);
+        if matches!(told, Told::This(_)) {
+            *told = Told::Again;
         }
     }
 
@@ -269,9 +419,9 @@ impl Cursor {
     }
 
     /// The next whole messages, one at least where there is one.
-    pub fn output(&mut self, log: &Log, table: &FxHashMap<Prefix, Entry>, encoding: &EncodeOptions, max_bytes: usize) -> Vec<u8> {
+    pub fn output(&mut self, log: &Log, views: &mut Views<'_>, encoding: &EncodeOptions, max_bytes: usize) -> Vec<u8> {
         let mut out = Vec::new();
-        while self.has_output(log, table, encoding) {
+        while self.has_output(log, views, encoding) {
             let (source, offset) = self.next(log);
             let end = take(source, offset, max_bytes.saturating_sub(out.len()), out.is_empty());
             if end == offset {
@@ -285,7 +435,7 @@ impl Cursor {
     }
 
     /// Whether there is something to send; moves on to it.
-    pub fn has_output(&mut self, log: &Log, table: &FxHashMap<Prefix, Entry>, encoding: &EncodeOptions) -> bool {
+    pub fn has_output(&mut self, log: &Log, views: &mut Views<'_>, encoding: &EncodeOptions) -> bool {
         loop {
             if !self.buffer.0.is_empty() {
                 return true;
@@ -300,7 +450,7 @@ impl Cursor {
                 self.snapshot = None;
             }
             if let Some(owed) = &mut self.owed {
-                catch_up(owed, table, self.peer, encoding, &mut self.buffer.0);
+                catch_up(owed, views, encoding, &mut self.buffer.0);
                 if owed.is_empty() {
                     self.owed = None;
                     self.at = log.end();
@@ -349,34 +499,36 @@ impl Cursor {
     }
 }
 
-fn told(entry: Option<&Entry>, peer: i32) -> Told {
-    view(entry, peer).map_or(Told::Nothing, |out| Told::This(Arc::clone(&out.attributes)))
+fn note(owed: &mut BTreeMap<Prefix, Told>, changes: &[(Prefix, &Old)], peer: i32) {
+    for (prefix, old) in changes {
+        owed.entry(*prefix).or_insert_with(|| old.told(peer));
+    }
 }
 
 /// Write messages for the first prefixes that are owed: those whose view is not what was told.
-fn catch_up(owed: &mut BTreeMap<Prefix, Told>, table: &FxHashMap<Prefix, Entry>, peer: i32, encoding: &EncodeOptions, out: &mut Vec<u8>) {
-    let mut runs: Vec<(Option<Arc<Attributes>>, Vec<Prefix>)> = vec![(None, Vec::new())];
-    let mut places: FxHashMap<usize, usize> = FxHashMap::default();
+fn catch_up(owed: &mut BTreeMap<Prefix, Told>, views: &mut Views<'_>, encoding: &EncodeOptions, out: &mut Vec<u8>) {
+    let mut runs: Vec<(Option<Block>, Vec<Prefix>)> = vec![(None, Vec::new())];
+    let mut places: FxHashMap<Block, usize> = FxHashMap::default();
     for _ in 0..CATCH_UP {
         let Some((prefix, was)) = owed.pop_first() else { break };
-        match (was, view(table.get(&prefix), peer)) {
+        match (was, views.of(&prefix)) {
             (Told::Nothing, None) => {}
             (_, None) => runs[0].1.push(prefix),
-            (Told::This(told), Some(now)) if super::loc::same(&told, &now.attributes) => {}
+            (Told::This(told), Some(now)) if told == now => {}
             (_, Some(now)) => {
-                let place = *places.entry(Arc::as_ptr(&now.attributes) as usize).or_insert_with(|| {
-                    runs.push((Some(Arc::clone(&now.attributes)), Vec::new()));
+                let place = *places.entry(now).or_insert_with(|| {
+                    runs.push((Some(now), Vec::new()));
                     runs.len() - 1
                 });
                 runs[place].1.push(prefix);
             }
         }
     }
-    for (attributes, prefixes) in runs {
-        let block = attributes.map(|attributes| AttributeBlock::new(&attributes, encoding));
+    for (block, prefixes) in &runs {
+        let block = block.map(|block| AttributeBlock::of(views.blocks(), block, encoding));
         let mut rest = &prefixes[..];
         while !rest.is_empty() {
-            let written = write_message(block.as_ref(), rest, encoding, out);
+            let written = write_message(block.as_ref(), rest, encoding, out).unwrap_or(1);
             rest = &rest[written..];
         }
     }

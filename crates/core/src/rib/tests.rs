@@ -94,7 +94,7 @@ fn an_own_route_is_never_told_back_whoever_falls_behind() {
     }
     assert_eq!(told(&mut rib, 0, 65536), (0, 0));
     assert_eq!(told(&mut rib, 1, 65536), (30_000, 0));
-    rib.peer_down(0).unwrap();
+    rib.peer_down(0, &[]).unwrap();
     rib.process();
     assert_eq!(told(&mut rib, 1, 65536), (0, 30_000));
     assert_eq!(
@@ -123,7 +123,7 @@ fn transparent(clients: u32, extra: &str) -> Rib {
 }
 
 /// The Adj-RIB-Out of a peer: path, MED and next hop of each.
-fn paths(rib: &Rib, peer: u32) -> Vec<(String, Option<u32>, String)> {
+fn paths(rib: &mut Rib, peer: u32) -> Vec<(String, Option<u32>, String)> {
     let rows = rib.advertised(peer, None).unwrap();
     rows.into_iter().map(|row| (row.as_path, row.med, row.next_hop)).collect()
 }
@@ -141,8 +141,8 @@ fn a_transparent_client_sees_path_and_med_as_they_came() {
         ..Attributes::new(Ipv4Addr::new(10, 0, 0, 1).into())
     };
     feed(&mut rib, 0, &encode_update_runs(&attributes, &prefixes(0..1), &OPTIONS).unwrap());
-    assert_eq!(paths(&rib, 1), [path("65100 7", Some(9))]);
-    assert_eq!(paths(&rib, 0), []);
+    assert_eq!(paths(&mut rib, 1), [path("65100 7", Some(9))]);
+    assert_eq!(paths(&mut rib, 0), []);
 }
 
 #[test]
@@ -151,24 +151,24 @@ fn the_sender_of_the_best_route_is_told_the_second_best() {
     let one = prefixes(0..1);
     let short = |peer: u32| announce(peer, 7, &one);
     feed(&mut rib, 0, &short(0));
-    assert_eq!(paths(&rib, 0), [], "there is no other");
+    assert_eq!(paths(&mut rib, 0), [], "there is no other");
     feed(&mut rib, 2, &short(2));
-    assert_eq!(paths(&rib, 0), [path("65102 7", None)]);
-    assert_eq!(paths(&rib, 2), [path("65100 7", None)]);
+    assert_eq!(paths(&mut rib, 0), [path("65102 7", None)]);
+    assert_eq!(paths(&mut rib, 2), [path("65100 7", None)]);
     feed(&mut rib, 1, &short(1)); // better than the second, not than the best
     assert_eq!(
-        [0, 1, 2].map(|peer| paths(&rib, peer)[0].0.clone()),
+        [0, 1, 2].map(|peer| paths(&mut rib, peer)[0].0.clone()),
         ["65101 7", "65100 7", "65100 7"]
     );
     assert_eq!([0, 1, 2].map(|peer| told(&mut rib, peer, 65536)), [(2, 0), (1, 0), (1, 0)]);
     feed(&mut rib, 0, &encode_withdrawals(&one, &OPTIONS));
     assert_eq!(
-        [0, 1, 2].map(|peer| paths(&rib, peer)[0].0.clone()),
+        [0, 1, 2].map(|peer| paths(&mut rib, peer)[0].0.clone()),
         ["65101 7", "65102 7", "65101 7"]
     );
-    rib.peer_down(2).unwrap();
+    rib.peer_down(2, &[]).unwrap();
     rib.process();
-    assert_eq!(paths(&rib, 1), []);
+    assert_eq!(paths(&mut rib, 1), []);
     assert_eq!(told(&mut rib, 1, 65536).1, 1);
 }
 
@@ -185,7 +185,7 @@ fn a_limit_that_does_not_end_the_session_drops_or_counts() {
         feed(&mut rib, 0, &encode_withdrawals(&prefixes(0..1), &OPTIONS));
         feed(&mut rib, 0, &announce(0, 1, &prefixes(9..10)));
         assert_eq!(rib.counts(0).unwrap().accepted, held);
-        rib.peer_down(0).unwrap();
+        rib.peer_down(0, &[]).unwrap();
         assert_eq!(rib.counts(0).unwrap().over_limit, 0);
     }
 }

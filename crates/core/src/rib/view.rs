@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::adj_in::InRoute;
-use super::adj_out::view;
-use super::decision::DEFAULT_LOCAL_PREFERENCE;
-use super::loc::{Destination, Path, Source};
+use super::loc::{Slot, flag};
+use super::source::Source;
 use super::{Peer, RequestError, Rib, no_peer};
 use crate::attributes::{AsPath, Attributes, community_text, large_community_text};
+use crate::block::DEFAULT_LOCAL_PREFERENCE;
 use crate::prefix::Prefix;
 
 /// One path to one prefix, as a RIB holds it.
@@ -77,13 +76,15 @@ impl Rib {
         }
     }
 
-    fn path_route(&self, prefix: Prefix, path: &Path) -> Route {
+    fn path_route(&self, prefix: Prefix, slot: &Slot) -> Route {
+        let path = self.loc.path(slot);
         self.route(prefix, &path.attributes, &path.source, path.weight)
     }
 
-    fn in_route(&self, prefix: Prefix, route: &InRoute, peer: &Peer) -> Route {
-        let mut row = self.route(prefix, &route.received, &peer.source, peer.config.weight);
-        if let Some(refused) = &route.refused {
+    fn in_route(&self, prefix: Prefix, slot: &Slot, peer: &Peer) -> Route {
+        let source = self.loc.sources.get(slot.source);
+        let mut row = self.route(prefix, &self.loc.blocks.attributes(slot.received), source, peer.config.weight);
+        if let Some(refused) = self.loc.outcome(slot).and_then(|outcome| outcome.refused.as_ref()) {
             row.reason = Some(refused.why.reason.clone());
             row.detail = Some(refused.why.detail.clone());
         }
@@ -92,16 +93,17 @@ impl Rib {
 
     /// Every path that was let in, by prefix; of one the best first, then in the order in which they lost, the latest round first.
     pub fn candidates(&self, prefix: Option<Prefix>) -> Vec<Route> {
-        let prefixes = prefix.map_or_else(|| self.loc.prefixes(), |prefix| vec![prefix]);
+        let prefixes = match prefix {
+            Some(prefix) => self.loc.find(&prefix).map(|id| (prefix, id)).into_iter().collect(),
+            None => self.loc.sorted(self.loc.ids()),
+        };
         let mut rows = Vec::with_capacity(prefixes.len());
-        for prefix in prefixes {
-            let Some(destination) = self.loc.get(&prefix) else { continue };
-            let chosen = self.decision.decide(&destination.paths);
-            for place in chosen.order() {
-                let mut row = self.path_route(prefix, &destination.paths[place]);
-                row.best = chosen.best == Some(place);
-                row.multipath = chosen.equal.contains(&place);
-                row.lost_in = self.decision.lost_in(&chosen, place);
+        for (prefix, id) in prefixes {
+            for (i, (slot, lost_in, is_multipath)) in self.loc.ranking(id).into_iter().enumerate() {
+                let mut row = self.path_route(prefix, slot);
+                row.best = i == 0 && lost_in.is_none();
+                row.multipath = is_multipath;
+                row.lost_in = lost_in;
                 rows.push(row);
             }
         }
@@ -110,22 +112,27 @@ impl Rib {
 
     /// The Loc-RIB in bulk, sorted by prefix.
     pub fn best(&self) -> Vec<BestRow> {
-        let row = |path: &Path| (path.attributes.next_hop, path.source.peer, path.attributes.as_path.length());
-        let prefixes = self.loc.prefixes().into_iter();
-        let found = prefixes.filter_map(|prefix| {
-            let Destination { best, equal, .. } = self.loc.get(&prefix)?;
-            Some((prefix, best.iter().map(row).chain(equal.iter().map(row)).collect::<Vec<_>>()))
+        let row = |slot: &Slot| {
+            let head = self.loc.head(slot);
+            (head.next_hop, self.loc.sources.peer(slot.source), usize::from(head.path_length))
+        };
+        let rows = self.loc.sorted(self.loc.ids()).into_iter().filter_map(|(prefix, id)| {
+            let best = self.loc.decided(id)?.best;
+            let equals = self.loc.equals(id);
+            Some((prefix, [best].iter().chain(&equals).map(row).collect()))
         });
-        found.filter(|(_, rows)| !rows.is_empty()).collect()
+        rows.collect()
     }
 
     /// The multipath set of the longest prefix that covers the address, the best first.
     pub fn lookup(&self, address: IpAddr) -> Vec<Route> {
-        let Some((prefix, destination)) = self.loc.lookup(address) else {
+        let Some(id) = self.loc.lookup(address) else {
             return Vec::new();
         };
-        let all = destination.best.iter().chain(&destination.equal);
-        let mut rows: Vec<Route> = all.map(|path| self.path_route(prefix, path)).collect();
+        let prefix = self.loc.prefix(id);
+        let best = self.loc.decided(id).map(|decided| decided.best);
+        let all = best.into_iter().chain(self.loc.equals(id));
+        let mut rows: Vec<Route> = all.map(|slot| self.path_route(prefix, &slot)).collect();
         for (i, row) in rows.iter_mut().enumerate() {
             row.best = i == 0;
             row.multipath = true;
@@ -136,12 +143,25 @@ impl Rib {
     /// What the peer announced and the checks let in, as it was before the rules ran.
     pub fn received(&self, number: u32, prefix: Option<Prefix>) -> Result<Vec<Route>, RequestError> {
         let peer = self.peers.get(&number).ok_or_else(|| no_peer(number))?;
-        let prefixes = prefix.map_or_else(|| peer.adj_in.prefixes(), |prefix| vec![prefix]);
-        let routes = prefixes
+        let is_let_in = |slot: &Slot| {
+            let refused = self.loc.outcome(slot).and_then(|outcome| outcome.refused.as_ref());
+            refused.is_none_or(|refused| refused.by_rule)
+        };
+        Ok(self.in_routes(peer, prefix, is_let_in))
+    }
+
+    /// Routes that a peer announced, sorted.
+    fn in_routes(&self, peer: &Peer, prefix: Option<Prefix>, is_wanted: impl Fn(&Slot) -> bool) -> Vec<Route> {
+        let loc = &self.loc;
+        let prefixes = match prefix {
+            Some(prefix) => loc.find(&prefix).map(|id| (prefix, id)).into_iter().collect(),
+            None => loc.sorted(peer.adj_in.held.iter()),
+        };
+        let slots = prefixes
             .into_iter()
-            .filter_map(|prefix| Some((prefix, peer.adj_in.routes.get(&prefix)?)));
-        let let_in = routes.filter(|(_, route)| route.refused.as_ref().is_none_or(|r| r.by_rule));
-        Ok(let_in.map(|(prefix, route)| self.in_route(prefix, route, peer)).collect())
+            .filter_map(|(prefix, id)| Some((prefix, self.loc.get(id, peer.source, false)?)));
+        let wanted = slots.filter(|(_, slot)| is_wanted(slot));
+        wanted.map(|(prefix, slot)| self.in_route(prefix, slot, peer)).collect()
     }
 
     /// What was refused by a check, a rule or RFC 7606, as received; by peer and prefix.
@@ -153,29 +173,24 @@ impl Rib {
         };
         let mut rows = Vec::new();
         for peer in numbers.iter().filter_map(|number| self.peers.get(number)) {
-            for prefix in peer.adj_in.prefixes() {
-                if let Some(route) = peer.adj_in.routes.get(&prefix).filter(|route| route.refused.is_some()) {
-                    rows.push(self.in_route(prefix, route, peer));
-                }
-            }
+            rows.extend(self.in_routes(peer, None, |slot| slot.flags & flag::REFUSED != 0));
         }
         Ok(rows)
     }
 
     /// The Adj-RIB-Out of a peer, sorted: what it was told, or is to be told next.
-    pub fn advertised(&self, number: u32, prefix: Option<Prefix>) -> Result<Vec<Route>, RequestError> {
+    pub fn advertised(&mut self, number: u32, prefix: Option<Prefix>) -> Result<Vec<Route>, RequestError> {
         let peer = self.peers.get(&number).ok_or_else(|| no_peer(number))?;
         let Some(group) = peer.session.and_then(|(_, group)| self.groups.get(&group)) else {
             return Ok(Vec::new());
         };
-        let mut prefixes: Vec<Prefix> = prefix.map_or_else(|| group.table.keys().copied().collect(), |prefix| vec![prefix]);
-        prefixes.sort_unstable();
-        let told = prefixes
-            .into_iter()
-            .filter_map(|prefix| Some((prefix, view(group.table.get(&prefix), number as i32)?)));
-        Ok(told
-            .map(|(prefix, out)| self.route(prefix, &out.attributes, &out.source, 0))
-            .collect())
+        let told = group.views(prefix, number as i32, &mut self.loc, &self.us);
+        let mut rows = Vec::with_capacity(told.len());
+        for (prefix, out) in told {
+            let attributes = self.loc.blocks.attributes(out.block);
+            rows.push(self.route(prefix, &attributes, self.loc.sources.get(out.source), 0));
+        }
+        Ok(rows)
     }
 
     /// Prefixes of a peer beyond a limit that doesn't end the session, since it began.
@@ -186,24 +201,30 @@ impl Rib {
     /// How many routes of a peer there are, without looking at each one's text.
     pub fn counts(&self, number: u32) -> Result<Counts, RequestError> {
         let peer = self.peers.get(&number).ok_or_else(|| no_peer(number))?;
-        let rejected = peer.adj_in.refusals();
         let group = peer.session.and_then(|(_, group)| self.groups.get(&group));
         Ok(Counts {
-            accepted: peer.adj_in.routes.len() as u64 - rejected.values().sum::<u64>(),
-            rejected,
-            advertised: group.map_or(0, |group| group.count(number)) as u64,
+            accepted: peer.adj_in.held.len() as u64 - peer.adj_in.refused(),
+            rejected: peer.adj_in.refusals.clone(),
+            advertised: group.map_or(0, |group| group.count(number, &self.loc.sources)) as u64,
             over_limit: peer.adj_in.over,
+        })
+    }
+
+    fn attributes(&self) -> usize {
+        self.loc.blocks.count(|marks| {
+            self.loc.name(marks);
+            super::name_others(&self.groups, &self.peers, marks);
         })
     }
 
     /// Numbers for people.
     pub fn statistics(&self) -> BTreeMap<&'static str, u64> {
-        let rejected: usize = self.peers.values().map(|peer| peer.adj_in.refused()).sum();
+        let rejected: u64 = self.peers.values().map(|peer| peer.adj_in.refused()).sum();
         BTreeMap::from([
-            ("prefixes", self.loc.len() as u64),
+            ("prefixes", self.loc.reachable() as u64),
             ("paths", self.loc.paths() as u64),
-            ("attributes", self.interner.live() as u64),
-            ("rejected", rejected as u64),
+            ("attributes", self.attributes() as u64),
+            ("rejected", rejected),
             ("update_groups", self.groups.len() as u64),
             ("updates_in", self.updates_in),
             ("updates_out", self.updates_out),

@@ -1,11 +1,13 @@
 //! Writing UPDATE (RFC 4271 section 4.3, RFC 4760, RFC 6793), with as many prefixes in each message as fit.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
 use super::verdict::{EXTENDED_LENGTH, OPTIONAL, TRANSITIVE, kind};
 use super::{HEADER_LENGTH, MAX_EXTENDED_MESSAGE, as_path, begin, finish, message, message_type, nlri};
 use crate::attributes::Attributes;
+use crate::block::{Block, Blocks, has};
 use crate::prefix::Prefix;
 
 /// A withdrawal of one IPv6 prefix takes 47 octets; a smaller limit than this is taken as this.
@@ -51,20 +53,33 @@ impl std::error::Error for EncodeError {}
 
 /// The octets of one attribute block, ready for any number of messages.
 #[derive(Clone, Debug)]
-pub struct AttributeBlock {
+pub struct AttributeBlock<'a> {
     next_hop: IpAddr,
     /// All but MP_REACH_NLRI; None where one alone is over 65535 octets.
-    octets: Option<Vec<u8>>,
+    octets: Option<Cow<'a, [u8]>>,
     limit: usize,
 }
 
-impl AttributeBlock {
+impl<'a> AttributeBlock<'a> {
     /// Write the attributes once.
     pub fn new(attributes: &Attributes, options: &EncodeOptions) -> Self {
         Self {
             next_hop: attributes.next_hop,
-            octets: write_attributes(attributes, options),
+            octets: write_attributes(attributes, options).map(Cow::Owned),
             limit: options.limit(),
+        }
+    }
+
+    /// Of a block: its octets as they are where this session may have them so.
+    pub fn of(blocks: &'a Blocks, block: Block, options: &EncodeOptions) -> Self {
+        let head = blocks.head(block);
+        match blocks.octets(block) {
+            Some(octets) if options.four_octet && !(options.ebgp && head.has(has::INTERNAL)) => Self {
+                next_hop: head.next_hop,
+                octets: Some(Cow::Borrowed(octets)),
+                limit: options.limit(),
+            },
+            _ => Self::new(&blocks.attributes(block), options),
         }
     }
 
@@ -232,6 +247,18 @@ fn write_attributes(attributes: &Attributes, options: &EncodeOptions) -> Option<
         put(&mut out, flags & !EXTENDED_LENGTH, *kind, value)?;
     }
     Some(out)
+}
+
+/// All attributes but MP_REACH_NLRI, by type code, as `read_block` reads them; None for what it would not read: an attribute of more than 65535
+/// octets, AS number 0.
+pub(crate) fn write_block(attributes: &Attributes) -> Option<Vec<u8>> {
+    let is_zero = attributes.as_path.iter().any(|s| s.asns().contains(&0)) || attributes.aggregator.is_some_and(|(asn, _)| asn == 0);
+    let options = EncodeOptions {
+        four_octet: true,
+        max_message: MAX_EXTENDED_MESSAGE,
+        ebgp: false,
+    };
+    if is_zero { None } else { write_attributes(attributes, &options) }
 }
 
 /// What a 2-octet speaker can't say stands beside (RFC 6793 section 4.2.2).

@@ -4,6 +4,7 @@
 
 pub mod as_path;
 pub mod encode;
+pub mod fast;
 pub mod framing;
 pub mod nlri;
 pub mod notification;

@@ -174,7 +174,7 @@ fn note(open: &mut Open, code: u8, value: &[u8]) -> Option<()> {
             open.asn = u32::from_be_bytes(value.try_into().ok()?);
             open.four_octet_as = true;
         }
-        (capability::GRACEFUL_RESTART, [high, low, families @ ..]) if families.len() % 4 == 0 => {
+        (capability::GRACEFUL_RESTART, [high, low, families @ ..]) if families.len().is_multiple_of(4) => {
             let field = u16::from_be_bytes([*high, *low]);
             let family = |f: &[u8]| (u16::from_be_bytes([f[0], f[1]]), f[2], f[3]);
             open.graceful_restart = Some(GracefulRestart {

@@ -71,6 +71,20 @@ impl Update {
     }
 }
 
+/// Attributes from octets that `write_block` wrote, or that are such.
+pub(crate) fn read_block(octets: &[u8], next_hop: IpAddr) -> Attributes {
+    let mut list = List::new(ParseOptions {
+        four_octet: true,
+        ebgp: false,
+    });
+    let read = list.read(octets, &mut Vec::new());
+    debug_assert!(read.is_ok() && list.withdraw.is_none() && list.discarded.is_empty(), "{octets:?}");
+    let mut attributes = list.attributes;
+    attributes.next_hop = next_hop;
+    attributes.normalize();
+    attributes
+}
+
 /// The UPDATEs in a run of whole messages with headers, as `Framer` gives them; ends with the first error.
 pub struct Updates<'a> {
     rest: &'a [u8],
@@ -202,10 +216,10 @@ impl List {
             Err((Defect::External, "from an external peer".into()))
         } else if raw.flags & (OPTIONAL | TRANSITIVE) != row.flags {
             // The prefixes must still be known for them to be withdrawn (RFC 7606 section 3 j).
-            if matches!(raw.kind, kind::MP_REACH | kind::MP_UNREACH) {
-                if let Err(wrong) = self.value(raw, withdrawn) {
-                    self.judge(row, wrong, raw)?;
-                }
+            if matches!(raw.kind, kind::MP_REACH | kind::MP_UNREACH)
+                && let Err(wrong) = self.value(raw, withdrawn)
+            {
+                self.judge(row, wrong, raw)?;
             }
             Err((
                 Defect::Flags,
@@ -461,7 +475,7 @@ fn fixed<const N: usize>(value: &[u8]) -> Result<[u8; N], Wrong> {
 
 /// A value of numbers of N octets each, one at least.
 fn list<const N: usize, T>(value: &[u8], number: impl Fn([u8; N]) -> T) -> Result<Vec<T>, Wrong> {
-    if value.is_empty() || value.len() % N != 0 {
+    if value.is_empty() || !value.len().is_multiple_of(N) {
         return Err((Defect::Length, format!("length {} is no multiple of {N} above 0", value.len())));
     }
     Ok(as_path::numbers(value, number))
@@ -487,7 +501,7 @@ fn aggregator(value: &[u8], four_octet: bool) -> Result<(u32, Ipv4Addr), Wrong> 
 }
 
 /// Whether an address can be a next hop's (RFC 4271 section 6.3: "a valid IP host address").
-fn may_be_host(address: IpAddr) -> bool {
+pub(super) fn may_be_host(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(a) => !a.is_unspecified() && a.octets()[0] < 224,
         IpAddr::V6(a) => !a.is_unspecified() && !a.is_multicast(),
