@@ -82,10 +82,7 @@ peers: ## Debian's BGP daemons and network tools for the live tests, where this 
 
 bench: setup ## how long things take; figures are printed, not asserted
 	@$(BIN)/python benches/rib.py
-	@$(BIN)/python benches/simulate.py
-	@$(BIN)/python benches/check.py
-	@$(BIN)/python benches/netlink.py
-	@$(BIN)/python benches/fabric.py
+	@$(BIN)/dualhome bench
 	@$(BIN)/python benches/live.py scale
 	@$(BIN)/python benches/live.py failover
 	@$(BIN)/python benches/live.py routes

@@ -75,7 +75,8 @@ Row = dict[str, object]
 
 def scaled(scenario: Scenario, factor: float) -> Scenario:
     """The same with fewer prefixes, or more."""
-    return replace(scenario, prefixes=max(1, round(scenario.prefixes * factor)))
+    prefixes = max(1, round(scenario.prefixes * factor))
+    return scenario if factor == 1 else replace(scenario, prefixes=prefixes, title=f"{scenario.title} (here {prefixes:,} of each)")
 
 
 def phases(events: Sequence[Event]) -> dict[str, Event]:
@@ -131,6 +132,20 @@ def _row(scenario: Scenario, phase: str, daemon: str, version: str, runs: Sequen
         for share in ("p50", "p99"):
             row[f"{share}_us"] = statistics.median(float(each[share]) for each in latencies)  # type: ignore[index]
     return row
+
+
+def summary(made: Sequence[Row]) -> list[Row]:
+    """Ours against the best of the others: a line for each phase of each scenario. Memory is what grew, the interpreter's own left out."""
+    out = []
+    for row in made:
+        if row["daemon"] != OURS.name or row.get("cpu_ratio") is None:
+            continue
+        others = [each for each in made if (each["scenario"], each["phase"]) == (row["scenario"], row["phase"]) and each is not row]
+        paths = [int(str(each["bytes_a_path"])) for each in others if each.get("bytes_a_path")]
+        memory = round(int(str(row["bytes_a_path"])) / min(paths), 3) if paths and row.get("bytes_a_path") is not None else None
+        kept = {key: row.get(key) for key in ("scenario", "phase", "cpu_ratio", "wall_ratio", "p99_ratio")}
+        out.append({**kept, "memory_ratio": memory})
+    return out
 
 
 def measured(scenario: Scenario, daemons: Sequence[Daemon], times: int, seed: int) -> list[Row]:
@@ -192,7 +207,9 @@ def main() -> None:
                 flush=True,
             )
     if given.json:
-        print(json.dumps({"machine": machine(), "rows": out}, indent=1))
+        print(json.dumps({"machine": machine(), "rows": out, "summary": summary(out)}, indent=1))
+    elif short := summary(out):
+        print(f"\ndualhome against the best of the others (1 is as good, a third is 0.333)\n{table(short, list(short[0]))}")
     if any("why" in row for row in out if row["daemon"] == OURS.name):
         sys.exit(1)
 

@@ -7,7 +7,26 @@ from typing import Annotated
 
 import typer
 
-from dualhome.cli import act, bgp, check, demo, metrics, plan, ribs, route_server, routes, schema, simulate, status, test, trace, up, why
+from dualhome.cli import (
+    act,
+    bench,
+    bgp,
+    check,
+    demo,
+    hunt,
+    metrics,
+    plan,
+    ribs,
+    route_server,
+    routes,
+    schema,
+    simulate,
+    status,
+    test,
+    trace,
+    up,
+    why,
+)
 
 program = typer.Typer(
     help="The dual-homed network of Azure Route Server, simulated and live: sessions, effective routes, paths, failures, and why.",
@@ -49,7 +68,7 @@ VERBS: tuple[tuple[str, dict[str, Callable[..., None]]], ...] = (
             "why": why.why,
         },
     ),
-    (OTHER, {"schema": schema.schema, "demo": demo.demo}),
+    (OTHER, {"schema": schema.schema, "demo": demo.demo, "hunt": hunt.hunt, "bench": bench.bench}),
 )
 for panel, verbs in VERBS:
     for name, verb in verbs.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import resource
 import socket
 import struct
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from typing import Final, Protocol
 from dualhome.errors import SystemRefused
 from dualhome.net import Address
 
-BACKLOG: Final = 512
+BACKLOG: Final = 4096
+"""A thousand peers may come at once; who finds no room tries again a second later. The kernel takes less where net.core.somaxconn says so."""
 BGP_PORT: Final = 179
 
 
@@ -76,6 +78,13 @@ def begin(to: Endpoint) -> socket.socket:
         made.close()
         raise
     return made
+
+
+def raise_file_limit() -> int:
+    """Let this process have as many descriptors as it may, for every connection takes one; how many that are."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return most
 
 
 def listener(namespace: Namespace | None, address: Address, port: int, device: str | None) -> socket.socket:
