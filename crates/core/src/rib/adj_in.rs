@@ -118,7 +118,6 @@ fn fixed(us: &Identity, config: &PeerConfig, route: &Working, invalid: Option<&s
 #[derive(Clone)]
 pub struct Verdict {
     slot: Slot,
-    rank: u64,
     summaries: Vec<(Prefix, Block, u32)>,
 }
 
@@ -201,15 +200,8 @@ impl AdjIn {
 impl Intake<'_> {
     /// What becomes of a route that is let in as it came.
     pub fn as_it_came(&self, received: Block) -> Verdict {
-        let slot = Slot {
-            received,
-            outcome: NONE,
-            source: self.source,
-            flags: 0,
-        };
         Verdict {
-            rank: self.loc.rank(&slot),
-            slot,
+            slot: self.loc.ranked(received, NONE, self.source, 0),
             summaries: Vec::new(),
         }
     }
@@ -253,7 +245,7 @@ impl Intake<'_> {
         let is_as_it_came = verdict.slot.flags == 0 && outcome.attributes.is_none() && outcome.weight == self.config.weight;
         if !is_as_it_came || outcome.invalid.is_some() {
             verdict.slot.outcome = self.loc.keep(outcome);
-            verdict.rank = self.loc.rank(&verdict.slot);
+            verdict.slot.rank = self.loc.rank(&verdict.slot);
         }
         verdict
     }
@@ -365,7 +357,7 @@ impl Intake<'_> {
             slot.flags |= flag::HIDDEN;
         }
         adj_in.count(self.loc.outcome(&slot), true);
-        let Some(old) = self.loc.put(id, slot, verdict.rank) else {
+        let Some(old) = self.loc.put(id, slot) else {
             adj_in.held.insert(id);
             if !verdict.summaries.is_empty() {
                 self.summarize(id, &[], &verdict.summaries);
@@ -444,13 +436,9 @@ impl Intake<'_> {
                 invalid: None,
                 summaries: Box::default(),
             };
-            let slot = Slot {
-                received,
-                outcome: self.loc.keep(outcome),
-                source: self.source,
-                flags: flag::SUMMARY,
-            };
-            self.loc.put(id, slot, self.loc.rank(&slot));
+            let outcome = self.loc.keep(outcome);
+            let slot = self.loc.ranked(received, outcome, self.source, flag::SUMMARY);
+            self.loc.put(id, slot);
             id
         } else {
             let Some(id) = self.loc.find(summary) else { return };
@@ -462,8 +450,7 @@ impl Intake<'_> {
         {
             let mut direct = *direct;
             direct.flags ^= flag::HIDDEN;
-            let rank = self.loc.rank(&direct);
-            self.loc.put(id, direct, rank);
+            self.loc.put(id, direct);
         }
     }
 }
