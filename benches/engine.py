@@ -1,7 +1,7 @@
 """How fast the BGP engine behind `dualhome route-server` is, beside BIRD, FRR and OpenBGPD where they are installed (and GoBGP, where it is named).
 
 `dualhome bench engine`, or `python benches/engine.py [SCENARIO …] [--runs N] [--against NAMES] [--scale F] [--json]`. Every speaker's table is checked
-route by route: a phase is over when each holds exactly what it must, for a second. CPU: of all processes of the daemon, from the first UPDATE to
+route by route: a phase is over when each holds exactly what it must, for a second (`--quiet`). CPU: of all processes of the daemon, from the first UPDATE to
 the end of that second. Wall: until the last speaker's table was right. Medians of the runs; daemons take turns, so that what else the machine does hits all
 alike. A ratio is to the best of the others: below 1 it is better than all of them. Bytes a path: how much resident memory grew, over the paths announced.
 """
@@ -148,13 +148,13 @@ def summary(made: Sequence[Row]) -> list[Row]:
     return out
 
 
-def measured(scenario: Scenario, daemons: Sequence[Daemon], times: int, seed: int) -> list[Row]:
+def measured(scenario: Scenario, daemons: Sequence[Daemon], times: int, seed: int, quiet_s: float) -> list[Row]:
     """All daemons so many times, in turns."""
     runs: dict[str, list[list[Event]]] = {each.name: [] for each in daemons}
     for number in range(times):
         for daemon in daemons:
             print(f"{scenario.name}: {daemon.name}, run {number + 1} of {times}", file=sys.stderr, flush=True)
-            runs[daemon.name].append(run(daemon, scenario, seed))
+            runs[daemon.name].append(run(daemon, scenario, seed, quiet_s=quiet_s))
     return rows(scenario, runs, {each.name: each.version() for each in daemons})
 
 
@@ -187,6 +187,7 @@ def main() -> None:
     )
     arguments.add_argument("--scale", type=float, default=1.0, help="so many prefixes (1)")
     arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--quiet", type=float, default=1.0, help="seconds without an UPDATE that end a phase (1)")
     arguments.add_argument("--json", action="store_true")
     given = arguments.parse_args()
     if unknown := [name for name in given.scenario if name not in SCENARIOS]:
@@ -199,7 +200,7 @@ def main() -> None:
         print(machine_line())
     for name in given.scenario or SCENARIOS:
         scenario = scaled(SCENARIOS[name], given.scale)
-        made = measured(scenario, daemons, given.runs, given.seed)
+        made = measured(scenario, daemons, given.runs, given.seed, given.quiet)
         out += made
         if not given.json:
             print(

@@ -86,7 +86,12 @@ def loader() -> Path:
 
 
 def run(
-    daemon: Daemon, scenario: Scenario, seed: int = 1, timeout_s: float = 180, tell: Callable[[Event], None] = lambda event: None
+    daemon: Daemon,
+    scenario: Scenario,
+    seed: int = 1,
+    timeout_s: float = 180,
+    quiet_s: float = 1.0,
+    tell: Callable[[Event], None] = lambda event: None,
 ) -> list[Event]:
     """What the load generator says of a scenario, line by line; `tell` hears it as it comes. A last event `failed` says what went wrong."""
     events: list[Event] = []
@@ -97,7 +102,7 @@ def run(
         place = Place(directory=directory, address=ADDRESS, port=PORT, asn=ASN, peers=peers)
         try:
             with running(daemon, place) as pids:
-                for event in _load(_plan(daemon, scenario, pids, seed, timeout_s)):
+                for event in _load(_plan(daemon, scenario, pids) | {"seed": seed, "timeout_s": timeout_s, "quiet_s": quiet_s}):
                     events.append(event)
                     tell(event)
         except RuntimeError as error:
@@ -105,12 +110,12 @@ def run(
     return events
 
 
-def _plan(daemon: Daemon, scenario: Scenario, pids: Sequence[int], seed: int, timeout_s: float) -> dict[str, object]:
+def _plan(daemon: Daemon, scenario: Scenario, pids: Sequence[int]) -> dict[str, object]:
     return {
         "to": f"{ADDRESS}:{PORT}", "first_address": address_of(0), "asn": ASN, "first_asn": FIRST_ASN,
         "senders": scenario.senders, "receivers": scenario.receivers, "prefixes": scenario.prefixes,
         "table": "same" if scenario.same else "disjoint", "preferred": scenario.preferred, "own": daemon.own,
-        "seed": seed, "timeout_s": timeout_s, "pids": list(pids), "then": list(scenario.then),
+        "pids": list(pids), "then": list(scenario.then),
     }  # fmt: skip
 
 

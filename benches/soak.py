@@ -93,6 +93,7 @@ def main() -> None:
     arguments.add_argument("--seconds", type=float, default=3600.0, help="how long (3600)")
     arguments.add_argument("--every", type=float, help="seconds between samples (a sixtieth of the time)")
     arguments.add_argument("--timeout", type=float, default=600.0, help="seconds until all must be right (600)")
+    arguments.add_argument("--quiet", type=float, default=1.0, help="seconds without an UPDATE after which a table counts as right (1)")
     arguments.add_argument("--cpu-limit", type=float, default=5.0)
     arguments.add_argument("--memory-limit", type=float, default=5.0)
     arguments.add_argument("--daemon", choices=list(DAEMONS), default="dualhome")
@@ -101,7 +102,7 @@ def main() -> None:
     loader()
     enter()
     print(machine_line(), file=sys.stderr)
-    events = run(DAEMONS[given.daemon], scenario(given), timeout_s=given.timeout, tell=told)
+    events = run(DAEMONS[given.daemon], scenario(given), timeout_s=given.timeout, quiet_s=given.quiet, tell=told)
     found = verdict(given.what, events, given)
     if given.json:
         samples = [each for each in events if each["event"] == "sample"]

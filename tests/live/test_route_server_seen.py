@@ -17,7 +17,7 @@ import pytest
 from dualhome import _core, mrt
 from dualhome.bgp.events import State
 from dualhome.errors import RequestError, SystemRefused
-from dualhome.live.route_server import control
+from dualhome.live.route_server import control, metrics
 from dualhome.live.route_server.dumps import file_name
 from dualhome.live.route_server.history import PEERS, History
 from dualhome.net import Prefix
@@ -253,3 +253,32 @@ def test_an_answer_that_breaks_off_is_no_answer(tmp_path: Path) -> None:
         server.close()
 
     asyncio.run(main())
+
+
+# --- metrics ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.live
+def test_metrics_tell_of_collectors_files_queues_and_turns(tmp_path: Path) -> None:
+    def value(text: str, name: str) -> float:
+        [line] = [line for line in text.splitlines() if line.startswith(name + " ")]
+        return float(line.rpartition(" ")[2])
+
+    async def test(lab: Lab) -> None:
+        text = metrics.text_of(lab.server).decode()
+        labels = '{collector="127.0.0.1:19029",instance_name="rs0"}'
+        assert value(text, f"dualhome_bmp_connected{labels}") == 0
+        assert value(text, f"dualhome_bmp_overflows_total{labels}") == 0
+        assert value(text, 'dualhome_queue_bytes{instance_name="rs0",peer="nva1"}') == 0
+        assert value(text, 'dualhome_sessions_established_total{instance_name="rs0",peer="nva1"}') == 1
+        assert value(text, 'dualhome_messages_total{direction="in",instance_name="rs0",peer="nva1"}') >= 3  # OPEN, KEEPALIVE, UPDATE
+        assert value(text, 'dualhome_attribute_blocks{instance_name="rs0"}') >= 2
+        assert value(text, "dualhome_decision_seconds_count") >= 1
+        assert value(text, "dualhome_decision_seconds_sum") > 0
+        assert value(text, "process_resident_memory_bytes") > 1_000_000
+        assert lab.server.dumps is not None
+        await until(lambda: lab.server.dumps is not None and lab.server.dumps.written_bytes > 0)
+        assert value(metrics.text_of(lab.server).decode(), "dualhome_mrt_bytes_total") == lab.server.dumps.written_bytes
+        assert value(text, "dualhome_mrt_lost_records_total") == 0
+
+    run(tmp_path, test, f"mrt: {{updates: {tmp_path}/updates.mrt}}\nbmp: [{{to: '127.0.0.1:19029'}}]\n")

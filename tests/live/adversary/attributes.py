@@ -26,7 +26,7 @@ def instead(kind: int, of: Callable[[Context], bytes] | bytes = b"") -> Build:
     """A message in which this stands for a mandatory attribute."""
 
     def build(c: Context) -> bytes:
-        parts = {o.ORIGIN: o.origin(), o.AS_PATH: c.path(), o.NEXT_HOP: o.next_hop(c.address)}
+        parts = {o.ORIGIN: o.origin(), o.AS_PATH: c.path(), o.NEXT_HOP: o.next_hop(c.hop)}
         if c.group.asn == 65515:
             parts[o.LOCAL_PREF] = LOCAL_100
         parts[kind] = of(c) if callable(of) else of

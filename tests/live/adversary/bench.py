@@ -41,6 +41,10 @@ class Context:
         return f"2001:db8:{self.number & 0xFFFF:x}:{which:x}::/64"
 
     @property
+    def hop(self) -> str:
+        return f"192.0.2.{self.number % 250 + 1}"
+
+    @property
     def base(self) -> str:  # announced before, and again in the wrong message
         return self.v4(0)
 
@@ -71,7 +75,7 @@ class Context:
 
     def mandatory(self, *after: int, local_pref: bool = True) -> bytes:
         """ORIGIN, AS_PATH, NEXT_HOP, and LOCAL_PREF from an internal peer."""
-        out = o.origin() + self.path(*after) + o.next_hop(self.address)
+        out = o.origin() + self.path(*after) + o.next_hop(self.hop)
         if self.group.asn == 65515 and local_pref:
             out += o.attribute(o.WELL_KNOWN, o.LOCAL_PREF, b"\0\0\0\x64")
         return out
@@ -123,10 +127,21 @@ class Bench:
         self.world, self.groups, self.tags = world, groups, tags  # `tags`: the speaker adds communities of its own
         self.number = 0
         self._used: dict[str, int] = {}
-        self.watchers = [self.peer(name) for name in watchers]
-        for watcher in self.watchers:
+        self._watchers = tuple(watchers)
+        self.watchers: list[Peer] = []
+        self.watch()
+
+    def watch(self) -> None:
+        """Have all watchers' sessions up, from now on."""
+        for each in self.watchers:
+            each.close()
+        self.watchers = []
+        for name in self._watchers:
+            group = self.groups[name]
+            watcher = Peer(self.world, group.address(0), group.asn, group.told(), name)
             if not watcher.establish():
-                raise AssertionError(f"the watcher {watcher.name} isn't let in: {watcher.outcome()} {watcher.notified}")
+                raise AssertionError(f"the watcher {name} isn't let in: {watcher.outcome()} {watcher.notified}")
+            self.watchers.append(watcher)
 
     def peer(self, group: str, **changes: Any) -> Peer:
         """A peer of this group that had no session yet."""

@@ -25,7 +25,7 @@ def nlri() -> Iterator[Case]:
         yield Case(
             f"NLRI: {what}, with a bad ORIGIN",
             "RFC 7606 3j",
-            lambda c, bad=bad: o.update(o.origin(7) + c.path() + o.next_hop(c.address), c.nlri() + bad),
+            lambda c, bad=bad: o.update(o.origin(7) + c.path() + o.next_hop(c.hop), c.nlri() + bad),
             NETWORK,
         )
     yield Case("NLRI", "RFC 4271 4.3", lambda c: o.update(c.mandatory(), c.nlri()), TAKEN)
@@ -98,7 +98,7 @@ def lists() -> Iterator[Case]:
             raw = o.attribute(right, kind, b"\0\0\0\1", length)
 
             def build(c: Context, raw: bytes = raw, kind: int = kind) -> bytes:
-                before = c.path() + o.next_hop(c.address) if kind == o.ORIGIN else c.mandatory()
+                before = c.path() + o.next_hop(c.hop) if kind == o.ORIGIN else c.mandatory()
                 return o.update(before + raw, c.nlri())
 
             yield Case(f"the last attribute, {name}, claims {length} octets", "RFC 7606 4", build, WITHDRAWN)
@@ -112,7 +112,7 @@ def lists() -> Iterator[Case]:
     yield Case(
         "an attribute swallows those after it",
         "RFC 7606 4",
-        lambda c: o.update(o.origin() + o.attribute(0xC0, 99, b"", 9) + c.path() + o.next_hop(c.address), c.nlri()),
+        lambda c: o.update(o.origin() + o.attribute(0xC0, 99, b"", 9) + c.path() + o.next_hop(c.hop), c.nlri()),
         WITHDRAWN,
     )
     yield Case(
@@ -121,7 +121,7 @@ def lists() -> Iterator[Case]:
         lambda c: o.update(
             o.attribute(0xC0, o.COMMUNITIES, b"\0\1\0\1")
             + o.attribute(0x80, o.MED, b"\0\0\0\1")
-            + o.next_hop(c.address)
+            + o.next_hop(c.hop)
             + c.path()
             + o.origin(),
             c.nlri(),

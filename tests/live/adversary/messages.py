@@ -57,6 +57,7 @@ def run(bench: Bench, case: Message) -> list[str]:
         wrong.append("the connection stays open after a NOTIFICATION")
     if outcome == "up" and not bench.everywhere(context.mark):
         wrong.append("a mark doesn't come through")
+    peer.send(o.notification(6, 9, b"\6\2"))  # a hard reset, as it may have asked for its routes to be kept (RFC 8538 section 3)
     peer.close()
     if not bench.world.wait(lambda: bench.nowhere(context.base, context.other, context.mark, context.base6), LIMIT_S):
         wrong.append("routes outlive their peer")

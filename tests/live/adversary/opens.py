@@ -264,7 +264,11 @@ def capabilities() -> Iterator[Message]:
     yield Message("OPEN: thirty unknown families", "RFC 4760 8", "sent", said(families=((1, 1), (2, 1), *many)), up)
     for role in (0, 1, 2, 3, 4, 5, 255):
         yield Message(
-            f"OPEN: role {role}, where we have none", "RFC 9234 4.2", "sent", with_capabilities(o.capability(9, bytes([role]))), ("up",)
+            f"OPEN: role {role}, where we have none",
+            "RFC 9234 4.2",
+            "sent",
+            with_capabilities(o.capability(9, bytes([role]))),
+            ("up",) if role < 5 else ("up", "reset 2/11"),
         )
     yield Message("OPEN: extended nexthop encoding", "RFC 8950", "sent", with_capabilities(o.capability(5, b"\0\1\0\1\0\2")), up)
     yield Message("OPEN: ADD-PATH", "RFC 7911", "sent", with_capabilities(o.capability(69, b"\0\1\1\3\0\2\1\3")), up)

@@ -95,7 +95,7 @@ def two_octets() -> Iterator[Case]:
 
     def merged(c: Context) -> bytes:
         as_path = o.as_path(65005, 23456, four=False)
-        return o.update(o.origin() + as_path + o.next_hop(c.address) + as4(o.segment(2, 65005, 4200000009)), c.nlri())
+        return o.update(o.origin() + as_path + o.next_hop(c.hop) + as4(o.segment(2, 65005, 4200000009)), c.nlri())
 
     yield Case("AS4_PATH beside AS_TRANS", "RFC 6793 4.2.3", merged, TAKEN, peer="ebgp2")
     yield Case(

@@ -20,6 +20,7 @@ from dualhome.live.host import SpeakerHost
 from dualhome.live.route_server import control, metrics
 from dualhome.live.route_server.answers import Answers
 from dualhome.live.route_server.bmp import Monitoring
+from dualhome.live.route_server.bmp_station import Station
 from dualhome.live.route_server.config import Config, Instance, Kernel, Peer, load
 from dualhome.live.route_server.dumps import Dumps
 from dualhome.live.route_server.history import History
@@ -27,7 +28,7 @@ from dualhome.live.route_server.log import logger
 from dualhome.live.route_server.programming import Programming
 from dualhome.live.route_server.speakers import peers_of, speaker_config
 from dualhome.live.route_server.unit import notify
-from dualhome.live.sockets import Endpoint, Namespace
+from dualhome.live.sockets import Endpoint, Namespace, raise_file_limit
 from dualhome.net import Address, Prefix
 
 OWN: Final = "/proc/self/ns/net"
@@ -69,6 +70,16 @@ class RouteServer:
     def refused(self) -> dict[str, int]:
         """Connections of strangers, by instance."""
         return self.host.transports.refused
+
+    @property
+    def turns(self) -> tuple[int, float]:
+        """In how many turns routes were decided and sent, and the seconds that they took in all."""
+        return self.host.turns, self.host.turns_s
+
+    @property
+    def stations(self) -> Sequence[Station]:
+        """Connections to collectors."""
+        return self.monitoring.stations if self.monitoring is not None else ()
 
     def queued_bytes(self, instance: str, peer: str) -> int:
         """What was sent to a peer and the kernel has not taken yet."""
@@ -335,6 +346,7 @@ async def run(config: Config) -> None:
     Raises:
         SystemRefused: it can't start.
     """
+    raise_file_limit()
     server = RouteServer(config)
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()

@@ -1,0 +1,494 @@
+"""The real speakers of a case on virtual time, joined by streams of bytes in memory that fare badly."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import Final
+
+from dualhome.bgp import events
+from dualhome.bgp.config import SpeakerConfig
+from dualhome.bgp.speaker import Close, Connect, Journal, Send, Speaker, SpeakerAction
+from dualhome.hunt import mangle, wire
+from dualhome.hunt.case import Case, Fault, Kind, changed
+from dualhome.hunt.shadow import BrokenError, Shadow
+from dualhome.net import Address
+from dualhome.units import Instant, as_seconds, seconds
+
+MOST_EVENTS: Final = 1_000_000
+ATTEMPT_S: Final = 60.0
+"""How long an attempt that nobody answers takes to fail."""
+
+
+@dataclass(slots=True)
+class Node:
+    """A machine with a speaker, or one that lies still."""
+
+    name: str
+    config: SpeakerConfig
+    speaker: Speaker | None = None
+    shadow: Shadow | None = None
+    ahead: int = 0  # its clock, of the world's
+    life: int = 0  # which process it is
+    is_stopped: bool = False
+    attempts: dict[str, int] = field(default_factory=dict)
+    unsent: dict[str, int] = field(default_factory=dict)  # octets that the speaker asked to send, and that are not sent yet
+    asked_at: int = -1  # when its next tick is planned
+
+
+@dataclass(slots=True)
+class Pipe:
+    """One direction of a transport."""
+
+    sender: str
+    reader: str
+    queue: deque[tuple[int, bytes | None]] = field(default_factory=deque)  # when it arrives, octets; None: the end
+    waiting: int = 0
+    last_at: int = 0
+
+
+@dataclass(slots=True)
+class Transport:
+    """A TCP connection; `lives` says which process is at each end, of those that still are."""
+
+    number: int
+    lives: dict[str, int]
+    pipes: dict[str, Pipe]  # by sender
+
+
+class World:
+    """One network. `faults` of the case happen at their times; `heal` ends whatever lasts."""
+
+    def __init__(self, case: Case, tell: Callable[[str], None] | None = None) -> None:
+        self.case: Final = case
+        self.now = 0
+        self.events = 0
+        self.nodes: Final = {name: Node(name, config) for name, config in case.speakers.items()}
+        self.spoiled: Final[set[tuple[str, str]]] = set()  # (reader, sender): octets were altered
+        self._tell: Final = tell
+        self._transports: dict[int, Transport] = {}
+        self._numbers = 0
+        self._heap: list[tuple[int, int, Callable[[], None]]] = []
+        self._order = 0
+        self._chance = {pair: random.Random(f"{case.seed} {pair}") for a, b in case.links for pair in ((a, b), (b, a))}
+        self._silent: dict[tuple[str, str], int] = {}  # (lower, higher) to when it ends
+        self._stalled: dict[tuple[str, str], int] = {}  # (reader, sender)
+        self._cuts: dict[tuple[str, str], int] = {}  # (sender, reader) to octets that still pass
+        self._mutations: dict[tuple[str, str], random.Random] = {}  # (sender, reader)
+
+    # --- time ---------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """All machines are switched on, each a little later than the one before or at once."""
+        chance = random.Random(f"{self.case.seed} start")
+        for node in self.nodes.values():
+            self._at(chance.choice((0, 0, seconds(0.001), seconds(3))), lambda node=node: self._boot(node))  # type: ignore[misc]
+        for fault in self.case.faults:
+            self._at(fault.at, lambda fault=fault: self._befall(fault))  # type: ignore[misc]
+
+    def run(self, until: int) -> None:
+        """Let time pass."""
+        while self._heap and self._heap[0][0] <= until:
+            self.now, _, do = heappop(self._heap)
+            self.events += 1
+            if self.events > MOST_EVENTS:
+                raise BrokenError("no end of events")
+            do()
+        self.now = until
+
+    def _at(self, when: int, do: Callable[[], None]) -> None:
+        self._order += 1
+        heappush(self._heap, (max(when, self.now), self._order, do))
+
+    def _note(self, text: str) -> None:
+        if self._tell:
+            self._tell(f"{as_seconds(self.now):10.6f} {text}")
+
+    # --- machines -----------------------------------------------------------------------------------------------------
+
+    def _boot(self, node: Node) -> None:
+        if node.speaker is not None:
+            return
+        self._note(f"{node.name} starts")
+        node.life += 1
+        node.is_stopped = False
+        node.attempts.clear()
+        node.asked_at = -1
+        unsent: dict[str, int] = {}
+
+        def sends(peer: str, count: int) -> None:
+            unsent[peer] = unsent.get(peer, 0) + count
+
+        def writable(peer: str) -> bool:
+            return self._writable(node, peer, unsent.get(peer, 0))
+
+        shadow = Shadow(sends)
+        speaker = Speaker(node.config, self.case.seed, writable, shadow.watch)
+        shadow.speaker = speaker
+        speaker.rib.changes()  # from now on they are recorded
+        node.speaker, node.shadow, node.unsent = speaker, shadow, unsent
+        self._do(node, lambda now: speaker.start(now))
+
+    def _do(self, node: Node, what: Callable[[Instant], list[SpeakerAction]]) -> None:
+        """Something happens to a speaker: do what it asks, compare, and plan its next tick."""
+        if node.speaker is None or node.shadow is None:
+            return
+        actions = what(Instant(self.now + node.ahead))
+        node.unsent.clear()
+        for action in actions:
+            self._perform(node, action)
+        if node.shadow.is_dirty or any(isinstance(action, Send) for action in actions):
+            node.shadow.check()
+        due = node.speaker.deadline()
+        if due is not None and due - node.ahead != node.asked_at:
+            node.asked_at = due - node.ahead
+            at, life = node.asked_at, node.life
+            self._at(at, lambda: self._tick(node, at, life))
+
+    def _tick(self, node: Node, at: int, life: int) -> None:
+        if node.life == life and node.asked_at == at and node.speaker is not None:
+            node.asked_at = -1
+            speaker = node.speaker
+            self._do(node, lambda now: speaker.tick(now))
+
+    def _handle(self, node: Node, peer: str, event: events.Event) -> None:
+        if speaker := node.speaker:
+            self._do(node, lambda now: speaker.handle(peer, event, now))
+
+    def _perform(self, node: Node, action: SpeakerAction) -> None:
+        match action:
+            case Connect(peer=peer):
+                self._connect(node, peer)
+            case Send(transport=transport, data=data):
+                self._send(node, transport, data)
+            case Close(transport=transport):
+                self._close(node, transport)
+            case Journal(peer=peer, text=text):
+                self._note(f"{node.name} > {peer}: {text}")
+
+    # --- transports ---------------------------------------------------------------------------------------------------
+
+    def _is_silent(self, a: str, b: str) -> bool:
+        return self._silent.get((min(a, b), max(a, b)), 0) > self.now
+
+    def _latency(self, sender: str, reader: str) -> int:
+        link = self.case.link(sender, reader)
+        return link.latency + (self._chance[sender, reader].randrange(link.wavering) if link.wavering else 0)
+
+    def _connect(self, node: Node, peer: str) -> None:
+        self._numbers += 1
+        number = self._numbers
+        node.attempts[peer] = number
+        life = node.life
+        self._at(self.now + self._latency(node.name, peer), lambda: self._accept(node, life, peer, number))
+
+    def _accept(self, node: Node, life: int, peer: str, number: int) -> None:
+        """The attempt has come to the other end."""
+        other = self.nodes[peer]
+        back = self.now + self._latency(peer, node.name)
+        failed = lambda: self._fail(node, life, peer, number)  # noqa: E731
+        if self._is_silent(node.name, peer) or (other.speaker is None and other.is_stopped):
+            self._at(self.now + seconds(ATTEMPT_S), failed)
+        elif other.speaker is None:
+            self._at(back, failed)
+        else:
+            pipes = {a: Pipe(a, b, last_at=back) for a, b in ((node.name, peer), (peer, node.name))}
+            self._transports[number] = Transport(number, {node.name: life, peer: other.life}, pipes)
+            assert other.shadow is not None
+            other.shadow.made_by_us[number] = False
+            self._at(back, lambda: self._connected(node, life, peer, number))
+            self._handle(other, node.name, events.Accepted(number))
+
+    def _fail(self, node: Node, life: int, peer: str, number: int) -> None:
+        if node.life == life and node.attempts.get(peer) == number:
+            del node.attempts[peer]
+            self._handle(node, peer, events.ConnectFailed())
+
+    def _connected(self, node: Node, life: int, peer: str, number: int) -> None:
+        if node.life != life or node.attempts.get(peer) != number or node.shadow is None:
+            self._reset(number, node.name)  # nobody waits for it any more
+            return
+        del node.attempts[peer]
+        node.shadow.made_by_us[number] = True
+        self._handle(node, peer, events.Connected(number))
+
+    def _writable(self, node: Node, peer: str, unsent: int) -> bool:
+        if node.speaker is None or (number := node.speaker.session(peer).transport) is None or number not in self._transports:
+            return True
+        return self._transports[number].pipes[node.name].waiting + unsent < self.case.link(node.name, peer).window
+
+    def _send(self, node: Node, number: int, data: bytes) -> None:
+        transport = self._transports.get(number)
+        if transport is None or transport.lives.get(node.name) != node.life:
+            return
+        pipe = transport.pipes[node.name]
+        key = (pipe.sender, pipe.reader)
+        if key in self._mutations:
+            data = self._mutate(key, data)
+        left = self._cuts.get(key)
+        if left is not None and len(data) > left:
+            del self._cuts[key]
+            self._put(transport, pipe, data[:left])
+            self._note(f"{pipe.sender} > {pipe.reader}: transport {number} is reset after {left} more octets")
+            for name in key:
+                self._at(pipe.last_at, lambda name=name: self._reset(number, name))  # type: ignore[misc]
+            return
+        if left is not None:
+            self._cuts[key] = left - len(data)
+        self._put(transport, pipe, data)
+
+    def _put(self, transport: Transport, pipe: Pipe, data: bytes | None) -> None:
+        """On its way, in one piece or in several."""
+        chance, pieces = self._chance[pipe.sender, pipe.reader], self.case.link(pipe.sender, pipe.reader).pieces
+        cuts = sorted(chance.randrange(len(data) + 1) for _ in range(chance.randrange(pieces))) if data and pieces > 1 else []
+        parts = [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True)] if data else [data]
+        for part in parts:
+            pipe.last_at = max(pipe.last_at, self.now + self._latency(pipe.sender, pipe.reader))
+            pipe.queue.append((pipe.last_at, part))
+            pipe.waiting += len(part or b"")
+            self._at(pipe.last_at, lambda: self._deliver(transport, pipe))
+
+    def _deliver(self, transport: Transport, pipe: Pipe) -> None:
+        """What has arrived is read, unless the link or the reader is still."""
+        key = (pipe.reader, pipe.sender)
+        if self._is_silent(*key) or self._stalled.get(key, 0) > self.now:
+            return
+        data, ended = b"", False
+        while pipe.queue and pipe.queue[0][0] <= self.now:
+            part = pipe.queue.popleft()[1]
+            ended = ended or part is None
+            data += part or b""
+        pipe.waiting -= len(data)
+        reader = self.nodes[pipe.reader]
+        if transport.lives.get(pipe.reader) != reader.life or reader.speaker is None or reader.shadow is None:
+            if data and reader.speaker is not None:
+                self._reset(transport.number, pipe.sender)  # nobody knows of it there
+            return
+        if data:
+            reader.shadow.arrived(transport.number, data)
+            self._handle(reader, pipe.sender, events.Received(transport.number, data))
+            self._flush(pipe.sender)
+        if ended and transport.lives.pop(pipe.reader, None) is not None:
+            reader.shadow.closed(pipe.sender, transport.number)
+            self._handle(reader, pipe.sender, events.Closed(transport.number))
+
+    def _flush(self, name: str) -> None:
+        """There is room again."""
+        node = self.nodes[name]
+        if (speaker := node.speaker) and speaker.rib.pending():
+            self._do(node, lambda now: speaker.flush(now))
+
+    def _close(self, node: Node, number: int) -> None:
+        transport = self._transports.get(number)
+        if transport and transport.lives.get(node.name) == node.life:
+            del transport.lives[node.name]
+            self._put(transport, transport.pipes[node.name], None)
+
+    def _reset(self, number: int, name: str) -> None:
+        """This end learns that its transport is no more."""
+        transport = self._transports[number]
+        node = self.nodes[name]
+        if transport.lives.get(name) == node.life and node.speaker is not None:
+            del transport.lives[name]
+            peer = next(each for each in transport.pipes if each != name)
+            if node.shadow:
+                node.shadow.closed(peer, number)
+            self._handle(node, peer, events.Closed(number))
+
+    def _kick(self, a: str, b: str) -> None:
+        """What waited between two can go on."""
+        for transport in tuple(self._transports.values()):
+            if {a, b} == transport.pipes.keys():
+                for pipe in transport.pipes.values():
+                    self._deliver(transport, pipe)
+
+    # --- faults -------------------------------------------------------------------------------------------------------
+
+    def _befall(self, fault: Fault) -> None:
+        node = self.nodes[fault.node]
+        self._note(f"fault {fault}")
+        later = self.now + fault.lasts
+        pair = (min(fault.node, fault.peer), max(fault.node, fault.peer))
+        match fault.kind:
+            case Kind.KILL | Kind.VANISH:
+                self._die(node, vanishes=fault.kind is Kind.VANISH)
+                self._at(later, lambda: self._boot(node))
+            case Kind.STOP:
+                self._stop(node)
+                self._at(later, lambda: self._start_again(node))
+            case Kind.SILENCE:
+                self._silent[pair] = max(self._silent.get(pair, 0), later)
+                self._at(later, lambda: self._kick(*pair))
+            case Kind.STALL:
+                self._stalled[fault.node, fault.peer] = later
+                self._at(later, lambda: self._kick(*pair))
+            case Kind.JUMP:
+                node.ahead += fault.lasts
+                if speaker := node.speaker:
+                    self._do(node, lambda now: speaker.tick(now))
+            case Kind.CHANGE:
+                self._change(node, fault)
+            case _:
+                self._befall_session(node, fault)
+
+    def _befall_session(self, node: Node, fault: Fault) -> None:
+        key = (fault.node, fault.peer)
+        speaker = node.speaker
+        if speaker is None or fault.peer not in speaker.config.peers:
+            return
+        match fault.kind:
+            case Kind.CUT:
+                self._cuts[key] = fault.count
+            case Kind.REFRESH:
+                self._do(node, lambda now: speaker.request_refresh(fault.peer, now))
+            case Kind.RESET:
+                self.reset_by_hand(node, fault.peer)
+            case Kind.MUTATE:
+                self._mutations[key] = random.Random(fault.seed)
+            case Kind.SLIP_IN:
+                self._slip_in(node, fault, random.Random(fault.seed))
+
+    def _die(self, node: Node, *, vanishes: bool) -> None:
+        node.speaker = node.shadow = None
+        node.is_stopped = vanishes  # nobody answers attempts, nor says that the transports are gone
+        for transport in tuple(self._transports.values()):
+            if transport.lives.get(node.name) == node.life:
+                del transport.lives[node.name]
+                [peer] = [name for name in transport.pipes if name != node.name]
+                if not vanishes and not self._is_silent(node.name, peer):
+                    number = transport.number
+                    self._at(self.now + self._latency(node.name, peer), lambda n=number, p=peer: self._reset(n, p))  # type: ignore[misc]
+        node.life += 1
+
+    def _stop(self, node: Node) -> None:
+        if (speaker := node.speaker) and not node.is_stopped:
+            node.is_stopped = True
+            self._do(node, lambda now: speaker.stop(now))
+
+    def _start_again(self, node: Node) -> None:
+        if (speaker := node.speaker) and node.is_stopped:
+            node.is_stopped = False
+            self._do(node, lambda now: speaker.start(now))
+
+    def _change(self, node: Node, fault: Fault) -> None:
+        assert fault.change is not None
+        node.config = config = changed(node.config, fault.change)
+        if speaker := node.speaker:
+            if config.router_id != speaker.config.router_id and node.shadow:
+                node.shadow.forget()
+            self._do(node, lambda now: speaker.reconfigure(config, now))
+
+    def reset_by_hand(self, node: Node, peer: str) -> None:
+        """By the operator: Cease/4, and after a second a start."""
+        if (speaker := node.speaker) is None or peer not in speaker.config.peers or node.is_stopped:
+            return
+        if speaker.config.peers[peer].enabled:
+            self._handle(node, peer, events.ManualStop("reset by hand", 4))
+            self._at(self.now + seconds(1), lambda: self._start_peer(node, speaker, peer))
+
+    def _start_peer(self, node: Node, speaker: Speaker, peer: str) -> None:
+        if node.speaker is speaker and not node.is_stopped and peer in speaker.config.peers and speaker.config.peers[peer].enabled:
+            self._handle(node, peer, events.ManualStart())
+
+    def _slip_in(self, node: Node, fault: Fault, chance: random.Random) -> None:
+        assert node.speaker is not None
+        session = node.speaker.session(fault.peer)
+        transport = self._transports.get(session.transport or 0)
+        if transport is None or transport.lives.get(node.name) != node.life:
+            return
+        config = node.speaker.config.peers[fault.peer]
+        prefixes = [tuple(prefix) for each in self.case.speakers.values() for prefix in each.origins if prefix.version == 4]
+        via = Address(4, 0x0A000000 | config.session.local_address.bits & 0xFF)
+        data = mangle.slipped_in(chance, node.config.asn, config.policy.ebgp, via, sorted({(v, b, n) for v, b, n in prefixes}))
+        self._note(f"{node.name} > {fault.peer}: slipped in {data.hex()}")
+        self.spoiled.add((fault.peer, fault.node))
+        self._put(transport, transport.pipes[node.name], data)
+
+    def _mutate(self, key: tuple[str, str], data: bytes) -> bytes:
+        chance = self._mutations.pop(key)
+        messages = [message for _, message in wire.split(data)]
+        at = chance.randrange(len(messages))
+        self._note(f"{key[0]} > {key[1]}: altered {messages[at].hex()}")
+        messages[at] = mangle.altered(chance, messages[at])
+        self._note(f"{key[0]} > {key[1]}:      to {messages[at].hex()}")
+        self.spoiled.add((key[1], key[0]))
+        return b"".join(messages)
+
+    def heal(self) -> None:
+        """Nothing bad happens any more; sessions on which octets were altered are begun anew by hand, as nothing else could put them right."""
+        self._cuts.clear()
+        self._mutations.clear()
+        pairs = [*self._silent, *self._stalled]
+        self._silent.clear()
+        self._stalled.clear()
+        for a, b in pairs:
+            self._kick(a, b)
+        for node in self.nodes.values():
+            self._boot(node)
+            self._start_again(node)
+        for reader, sender in sorted(self.spoiled):
+            self.reset_by_hand(self.nodes[reader], sender)
+
+    # --- rest ---------------------------------------------------------------------------------------------------------
+
+    def unrest(self) -> str:
+        """Why the network isn't at rest; "" where it is."""
+        for a, b in self.case.links:
+            if (why := self._pair_unrest(a, b)) or (why := self._pair_unrest(b, a)):
+                return why
+        return ""
+
+    def _pair_unrest(self, a: str, b: str) -> str:
+        near, far = self.nodes[a], self.nodes[b]
+        if near.speaker is None or far.speaker is None:
+            return f"{a} or {b} lies still"
+        mine, theirs = near.config.peers.get(b), far.config.peers.get(a)
+        wanted = bool(mine and theirs and mine.enabled and theirs.enabled)
+        if mine is None:
+            return ""
+        session = near.speaker.session(b)
+        if not wanted:
+            return f"{a} > {b} is up, and should not be" if session.state is events.State.ESTABLISHED else ""
+        if session.state is not events.State.ESTABLISHED or len(session.links) != 1:
+            return f"{a} > {b} is {session.state.value}, {len(session.links)} transports"
+        transport = self._transports[session.transport or 0]
+        if far.speaker.session(a).transport != transport.number:
+            return f"{a} > {b} is on transport {transport.number}, and {b} is on {far.speaker.session(a).transport}"
+        if transport.pipes[a].waiting or near.speaker.peer_number(b) in near.speaker.rib.pending():
+            return f"{a} > {b}: something is under way"
+        return ""
+
+    def check_rest(self) -> None:
+        """At rest each end holds what the other told it, and no packet runs in circles."""
+        for node in self.nodes.values():
+            assert node.shadow is not None
+            node.shadow.check()
+            node.shadow.check_questions()
+            for peer, session in node.shadow.sessions.items():
+                other = self.nodes[peer].shadow
+                assert other is not None
+                held = other.sessions[node.name]
+                if session.is_readable and not held.is_unsure and not held.unsure and held.received != session.told:
+                    raise BrokenError(f"{peer} holds {held.received} of {node.name}, which told it {session.told}")
+        if not self.spoiled:
+            self._check_loops()
+
+    def _check_loops(self) -> None:
+        """Follow each best route from speaker to speaker (RFC 4271 section 9.1.2 makes sure that it ends)."""
+        owners = {str(peer.session.local_address): node.name for node in self.nodes.values() for peer in node.config.peers.values()}
+        hops: dict[tuple[str, wire.Prefix], str | None] = {}
+        for node in self.nodes.values():
+            assert node.speaker is not None
+            for prefix, paths in node.speaker.rib.best():
+                hops[node.name, prefix] = owners.get(paths[0][0]) if paths[0][1] >= 0 else None
+        for name, prefix in hops:
+            at: str | None = name
+            seen: list[str] = []
+            while at is not None:
+                if at in seen:
+                    raise BrokenError(f"packets to {prefix} run in circles: {' > '.join([*seen, at])}")
+                seen.append(at)
+                at = hops.get((at, prefix))
