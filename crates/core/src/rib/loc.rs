@@ -456,7 +456,10 @@ impl Loc {
 
     fn place(&self, id: u32, source: u32, is_summary: bool) -> Result<usize, usize> {
         let slots = &self.dests[id as usize].slots;
-        if let Some(at) = slots.iter().position(|slot| slot.source == source && slot.is_summary() == is_summary) {
+        if let Some(at) = slots
+            .iter()
+            .position(|slot| slot.source == source && slot.is_summary() == is_summary)
+        {
             return Ok(at);
         }
         // It may have been another source before.
@@ -649,7 +652,11 @@ impl Loc {
     // --- decisions ----------------------------------------------------------------------------------------------------
 
     /// Of the paths that take part, and for which it holds: the rounds' view, and their places.
-    fn candidates<'a>(&'a self, dest: &'a Dest, is_wanted: impl Fn(u32, &Slot) -> bool) -> (SmallVec<[Candidate<'a>; 8]>, SmallVec<[u32; 8]>) {
+    fn candidates<'a>(
+        &'a self,
+        dest: &'a Dest,
+        is_wanted: impl Fn(u32, &Slot) -> bool,
+    ) -> (SmallVec<[Candidate<'a>; 8]>, SmallVec<[u32; 8]>) {
         let (mut candidates, mut places) = (SmallVec::new(), SmallVec::new());
         for (at, slot) in dest.slots.iter().enumerate() {
             if slot.takes_part() && is_wanted(at as u32, slot) {
@@ -696,7 +703,11 @@ impl Loc {
     /// Choose: best, second, whether the multipath set has others.
     fn choose(&self, dest: &Dest) -> (u32, u32, bool) {
         let (best, equal) = self.winner(dest, NONE);
-        let second = if self.keeps_second && best != NONE { self.winner(dest, best).0 } else { NONE };
+        let second = if self.keeps_second && best != NONE {
+            self.winner(dest, best).0
+        } else {
+            NONE
+        };
         (best, second, equal.len() > 1)
     }
 
