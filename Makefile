@@ -8,7 +8,7 @@ BIN := .venv/bin
 RUST_SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml 2>/dev/null) Cargo.toml Cargo.lock
 say = @printf '\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help setup demo test check unit rust peers bench docs examples goldens clean
+.PHONY: help setup demo test check unit rust hunt peers bench docs examples goldens clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,7 +43,7 @@ demo: setup ## the article's ExpressRoute network, live where this is root: it c
 	@$(MAKE) --no-print-directory peers PEERS="iproute2 nftables iputils-ping util-linux"
 	@$(BIN)/dualhome demo
 
-test: setup peers check rust unit ## every check there is
+test: setup peers check rust unit hunt ## every check there is
 	$(call say,All checks passed)
 
 check: setup ## formatters, linters, types, floors, stub
@@ -59,6 +59,10 @@ rust: setup ## format, clippy and tests of the Rust crates
 	@cargo fmt --all --check
 	@cargo clippy --quiet --workspace --all-targets -- -D warnings
 	@cargo test --quiet -p dualhome-core -p dualhome-linux -p dualhome-load
+
+hunt: setup ## networks drawn from new seeds, in which everything must hold: docs/hunt.md
+	$(call say,The hunt)
+	@$(BIN)/dualhome hunt --new --seeds 200
 
 unit: setup .cache/docs ## the Python tests, on all cores; what is skipped says why
 	$(call say,Python tests)

@@ -255,6 +255,50 @@ def test_routes_wait_in_the_rib_for_a_slow_peer() -> None:
     assert wire.best("far") == {"10.1.0.0/16": "65001"}
 
 
+def waiting(at_once: int | None) -> tuple[Wire, Speaker, list[bool]]:
+    """`near` has 30,000 routes for `far`, which takes none until the flag is set."""
+    wire = pair(tuple(f"10.{n // 256}.{n % 256}.0/24" for n in range(30_000))).start()
+    ready = [True]
+    near = wire.speakers["near"] = Speaker(wire.speakers["near"].config, writable=lambda name: ready[0], at_once=at_once)
+    wire.perform("far", wire.speakers["far"].stop(wire.now))
+    wire.perform("far", wire.speakers["far"].start(wire.now))
+    wire.perform("near", near.start(wire.now))
+    ready[0] = False
+    wire.settle()
+    assert wire.best("far") == {}
+    ready[0] = True
+    return wire, near, ready
+
+
+def test_a_large_table_is_told_in_parts() -> None:
+    """What `at_once` keeps back comes when the driver flushes again, as long as there is more."""
+    wire, near, ready = waiting(at_once=1)
+    told, more = [], True
+    while more:
+        made, more = near.flush(wire.now), near.more
+        ready[0] = False  # so that these flushes alone tell routes
+        wire.perform("near", made)
+        wire.settle()
+        told.append(len(wire.best("far")))
+        ready[0] = True
+    assert told[0] < 30_000
+    assert told[-1] == 30_000
+
+
+def test_who_performs_piece_by_piece_can_stop_in_between() -> None:
+    """`writable` is asked anew after each piece, so that what a peer doesn't take is never made."""
+    wire, near, ready = waiting(at_once=None)
+    for piece in near.flushing(wire.now):
+        wire.perform("near", piece)
+        ready[0] = False
+    wire.settle()
+    assert 0 < len(wire.best("far")) < 30_000
+    ready[0] = True
+    wire.perform("near", near.flush(wire.now))
+    wire.settle()
+    assert len(wire.best("far")) == 30_000
+
+
 def test_deferred_events_are_decided_together() -> None:
     wire = pair(("10.1.0.0/16",), ("10.2.0.0/16",)).start()
     near = wire.speakers["near"]

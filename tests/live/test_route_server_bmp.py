@@ -16,7 +16,7 @@ from dualhome.live.route_server import bmp_words
 from dualhome.live.route_server.bmp import judged
 from dualhome.net import Address, Prefix
 from tests.live.bmp_reader import Collector
-from tests.live.test_route_server import FILE, Lab, nva, until
+from tests.live.test_route_server import FILE, PORT, Lab, nva, until
 
 COLLECTOR = 19019
 BOTH = "bmp: [{to: '127.0.0.1:19019', monitor: [pre-policy, post-policy], statistics_s: 1, retry_s: 1}]\n"
@@ -178,6 +178,30 @@ def test_a_collector_that_does_not_read_costs_its_connection_and_nothing_else(tm
         await until(lambda: {"127.0.0.32", "127.0.0.33"} <= set(collector.peers))
 
     run(tmp_path, test, text, first=False)
+
+
+@pytest.mark.live
+def test_a_peer_of_two_octet_asns_and_its_faulty_update(tmp_path: Path) -> None:
+    """RFC 7854 section 4.2: the flag A says that AS_PATHs have two octets; a faulty UPDATE is mirrored, and told as a withdrawal."""
+    text = FILE + "  - {name: old, address: 127.0.0.35, asn: 65005}\n" + BOTH
+    attributes, faulty = "40010100" + "4002040201fded" + "4003047f000023", "40010109" + "4002040201fded" + "4003047f000023"
+
+    async def test(lab: Lab, collector: Collector) -> None:
+        _, writer = await asyncio.open_connection("127.0.0.31", PORT, local_addr=("127.0.0.35", 0))
+        hello = _core.encode_open(asn=65005, hold_time_s=180, router_id="127.0.0.35", families=[(1, 1)], four_octet_as=False)
+        writer.write(hello + _core.encode_keepalive() + update(attributes, "18c63364" + "18cb0071"))
+        await until(lambda: "127.0.0.35" in collector.peers and len(collector.peers["127.0.0.35"].routes[True]) == 2)
+        table = collector.peers["127.0.0.35"]
+        assert table.routes[False] == table.routes[True] == {"198.51.100.0/24": "65005", "203.0.113.0/24": "65005"}
+        assert "up old 127.0.0.35 from 127.0.0.31, AS65005 to AS65515" in collector.said
+        writer.write(update(faulty, "18cb0071"))
+        await until(lambda: table.routes == {False: {"198.51.100.0/24": "65005"}, True: {"198.51.100.0/24": "65005"}})
+        assert collector.mirrored == [update(faulty, "18cb0071")]
+        writer.close()
+        await until(lambda: not table.up)
+        assert collector.said[-1] == "down 127.0.0.35 4"
+
+    run(tmp_path, test, text)
 
 
 # --- what is told of faulty UPDATEs -------------------------------------------------------------------------------------------

@@ -110,7 +110,8 @@ def test_a_table_is_kept_with_all_its_paths(tmp_path: Path) -> None:
                 ],
             )
 
-    run(tmp_path, test, f"mrt: {{rib: {tmp_path}/rib.%Y%m%d.mrt, every_s: 86400}}\n")
+    own = FILE.replace("[10.0.0.0/16]", "[10.0.0.0/16, 'fd00::/64']")  # for which it has no next hop, so that nothing can say it
+    run(tmp_path, test, f"mrt: {{rib: {tmp_path}/rib.%Y%m%d.mrt, every_s: 86400}}\n", own)
 
 
 def test_files_are_named_by_their_period() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
+from itertools import chain
 from typing import Final, assert_never
 
 from dualhome._core import Rib, Route
@@ -61,7 +62,8 @@ class Speaker:
     """Sessions and RIB of one speaker. All that comes in is followed by `flush`, unless it is put off by `defer`.
 
     `writable` says whether a peer's transport takes more now; routes wait in the RIB, not in queues, until it does and the driver flushes.
-    `watch` is told of all that sessions ask for.
+    `at_once`: so many octets of routes, or a few more, each flush gives a peer; where that kept any back, `more` is true, and the driver
+    flushes again when others had their turn. `watch` is told of all that sessions ask for.
     """
 
     def __init__(
@@ -70,11 +72,14 @@ class Speaker:
         seed: int | None = None,
         writable: Callable[[str], bool] = lambda peer: True,
         watch: Watch | None = None,
+        at_once: int | None = None,
     ) -> None:
         self.config = config
         self._seed: Final = seed
         self._writable: Final = writable
         self._watch: Final = watch
+        self._at_once: Final = at_once
+        self.more = False
         self._sessions: dict[str, Session] = {}
         self._numbers: dict[str, int] = {}
         self._names: dict[int, str] = {}  # by number
@@ -82,6 +87,7 @@ class Speaker:
         self._deadlines = Deadlines()
         self._actions: list[SpeakerAction] = []
         self._running = False
+        self._asked: dict[int, dict[tuple[int, int], None]] = {}  # families of which peers want all routes again, by number of the peer
         self.rib: Rib
         self._build()
 
@@ -101,6 +107,7 @@ class Speaker:
         for name in self.config.peers:
             if silent:
                 if self._session_is_up(name):
+                    self._asked.pop(self._numbers[name], None)
                     self.rib.peer_down(self._numbers[name])
                     self._journal(name, "session", "the speaker stopped without a word")
                 self._make_session(name)
@@ -127,12 +134,38 @@ class Speaker:
 
     def flush(self, now: Instant) -> list[SpeakerAction]:
         """Decide what is to be decided, and send what is to be sent to the peers that can take it."""
+        return list(chain.from_iterable(self.flushing(now)))
+
+    def flushing(self, now: Instant) -> Iterator[list[SpeakerAction]]:
+        """As `flush`, piece by piece: who performs each before asking for the next one never has more than a piece in memory, for `writable` knows of it."""
         self.rib.process()
+        self.more = False
+        yield from self._send_routes(now)
+        if self._asked:
+            yield from self._answer_refreshes(now)
+        yield self._take()
+
+    def _send_routes(self, now: Instant) -> Iterator[list[SpeakerAction]]:
         for number in self.rib.pending():
-            name = self._names[number]
+            name, given = self._names[number], 0
             while self._writable(name) and (data := self.rib.output(number)):
                 self._perform(name, self._sessions[name].send_update(data, now), now)
-        return self._take()
+                yield self._take()
+                given += len(data)
+                if self._at_once is not None and given >= self._at_once:
+                    self.more = True
+                    break
+
+    def _answer_refreshes(self, now: Instant) -> Iterator[list[SpeakerAction]]:
+        """Tell all routes again to peers that asked for them and have read what they were told before.
+
+        So one that asks again and again is answered at the pace at which it reads, and costs the others nothing (RFC 2918 section 4 sets no pace).
+        """
+        behind = set(self.rib.pending())
+        for number in [number for number in self._asked if number not in behind]:
+            for afi, safi in self._asked.pop(number):
+                self.rib.refresh(number, afi, safi)
+        yield from self._send_routes(now)
 
     def request_refresh(self, peer: str, now: Instant) -> list[SpeakerAction]:
         """Have a peer send all its routes again; nothing where the session isn't up or the peer can't. KeyError where there is no such peer."""
@@ -260,6 +293,7 @@ class Speaker:
             multipath=config.multipath,
         )
         self._sessions, self._numbers, self._names, self._free, self._deadlines = {}, {}, {}, [], Deadlines()
+        self._asked = {}
         for name, peer in config.peers.items():
             self._add_peer(name, peer)
         for prefix, origin in config.origins.items():
@@ -305,12 +339,13 @@ class Speaker:
                         router_id=message.router_id,
                     )
                 case events.Down():
+                    self._asked.pop(number, None)
                     self.rib.peer_down(number)
                 case events.Deliver(data=data):
                     if refused is None and (error := self.rib.receive(number, data)):
                         refused = PeerError(error.code, error.subcode, error.data, error.reason)
                 case events.Refresh(afi=afi, safi=safi):
-                    self.rib.refresh(number, afi, safi)
+                    self._asked.setdefault(number, {})[afi, safi] = None
                 case events.Transition(old=before, new=after, why=why):
                     self._journal(name, "session", f"{before.value} -> {after.value}: {why}")
                 case events.Notified(sent=sent, text=text):

@@ -137,7 +137,7 @@ class _Drawing:
 
     def _speaker(self, node: Node, peers: Mapping[str, PeerConfig]) -> SpeakerConfig:
         rng = self.rng
-        count = 0 if node.server and rng.random() < 0.8 else rng.randint(0, min(3, len(self.pool)))
+        count = 0 if node.server and rng.random() < 0.8 else rng.randint(0, min(6, len(self.pool)))
         if len(self.pool) > 100 and node is next(each for each in self.nodes.values() if not each.server):
             count = len(self.pool)
         origins = [self._origin(rng, node, prefix) for prefix in sorted(rng.sample(self.pool, count))]
@@ -242,7 +242,7 @@ class _Drawing:
 
     def _faults(self, speakers: Mapping[str, SpeakerConfig], ends: Duration) -> tuple[Fault, ...]:
         rng = random.Random(f"{self.seed} faults")
-        count = rng.choice((0, 1, 2, 3, 4, 6, 8))
+        count = rng.choice((0, 1, 2, 3, 5, 8, 12, 16))
         times = sorted(rng.randrange(seconds(0.1), ends) for _ in range(count))
         kinds = rng.choices(list(KINDS), list(KINDS.values()), k=count)
         return tuple(

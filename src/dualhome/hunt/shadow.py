@@ -247,6 +247,7 @@ class Shadow:
         for prefix, decision in decisions.items():
             self._check_decision(prefix, decision, actual)
         self._check_changes(routes)
+        self._check_refused()
         pending = set(rib.pending())
         for peer, session in self.sessions.items():
             if speaker.peer_number(peer) not in pending and session.is_readable:
@@ -381,20 +382,40 @@ class Shadow:
         for peer, session in self.sessions.items():
             if session.is_unsure or session.unsure or not session.is_readable:
                 continue
-            refused = {prefix: self._refusal(peer, session, prefix) for prefix in session.received}
-            rejected = {route.prefix: route.reason for route in speaker.rejected(peer)}
-            wanted = {prefix: reason for prefix, reason in refused.items() if reason}
-            if rejected != wanted:
-                raise BrokenError(f"refused of {peer}: {rejected}, and should be {wanted}")
-            advertised = {route.prefix: seen(route)[:-1] for route in speaker.advertised(peer)}
+            refusals = self._refusals(peer, session)
+            by_rule = {prefix for prefix, reason in refusals.items() if reason == "policy"}
+            let_in = session.received.keys() - (refusals.keys() - by_rule)
+            received = {route.prefix: _on_the_wire(seen(route)[:-1], session) for route in speaker.learned(peer)}
+            if received.keys() - by_rule != let_in - by_rule or any(
+                _on_the_wire(shown(session.received[prefix]), session) != each for prefix, each in received.items()
+            ):
+                raise BrokenError(f"Adj-RIB-In of {peer}: {received}, and it told {session.received}")
+            advertised = {route.prefix: _on_the_wire(seen(route)[:-1], session) for route in speaker.advertised(peer)}
             told = {prefix: shown(attributes) for prefix, attributes in session.told.items()}
-            if {prefix: _on_the_wire(each, session) for prefix, each in advertised.items()} != told:
+            if advertised != told:
                 raise BrokenError(f"Adj-RIB-Out toward {peer}: {advertised}, and it was told {told}")
+            counts = speaker.counts(peer)
+            if (counts[0], sum(counts[1].values()), counts[2]) != (len(session.received) - len(refusals), len(refusals), len(told)):
+                raise BrokenError(f"counts of {peer}: {counts}, and they are {len(session.received)}, {refusals}, {len(told)}")
 
-    def _refusal(self, peer: str, session: Session, prefix: Prefix) -> str | None:
-        policy = self.speaker.config.peers[peer].policy
-        judged = oracle.let_in(self.speaker.config, policy, prefix, session.received[prefix])
-        return judged.reason if isinstance(judged, Refused) else None
+    def _check_refused(self) -> None:
+        """What was refused is kept, with its reason."""
+        found = {(route.prefix, route.peer): route.reason for route in self.speaker.rejected()}
+        wanted: dict[tuple[Prefix, int], str | None] = {}
+        for peer, session in self.sessions.items():
+            number = self.speaker.peer_number(peer)
+            if session.is_unsure or session.unsure:
+                wanted |= {key: reason for key, reason in found.items() if key[1] == number}
+            else:
+                wanted |= {(prefix, number): reason for prefix, reason in self._refusals(peer, session).items()}
+        if found != wanted:
+            raise BrokenError(f"{self._difference('refused', wanted, found)}, reasons {sorted(map(str, found.values()))}")
+
+    def _refusals(self, peer: str, session: Session) -> dict[Prefix, str]:
+        policy, number = self.speaker.config.peers[peer].policy, self.speaker.peer_number(peer)
+        source = self._source(peer, policy, number, session.router_id)
+        judged = {prefix: self._judge(peer, policy, source, prefix, attributes) for prefix, attributes in session.received.items()}
+        return {prefix: each.reason for prefix, each in judged.items() if isinstance(each, Refused)}
 
 
 def shown(a: Attributes) -> Visible:

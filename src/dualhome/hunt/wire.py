@@ -207,7 +207,13 @@ def read_update(message: bytes, agreed: Agreed) -> Update:
     everything = [*withdrawn, *unreach, *(prefix for prefix, _ in announced)]
     if len(set(everything)) < len(everything):
         raise MalformedError("a prefix stands there twice")
-    return Update(withdrawn=(*withdrawn, *unreach), announced=announced, is_remarkable=not REMARKABLE.isdisjoint(values))
+    return Update(withdrawn=(*withdrawn, *unreach), announced=announced, is_remarkable=_is_remarkable(values))
+
+
+def _is_remarkable(values: dict[int, tuple[int, bytes]]) -> bool:
+    """Whether it has an attribute, or an extended community (one that isn't transitive, RFC 4360 section 6), of which speakers may make what they like."""
+    extended = values.get(16, (0, b""))[1]
+    return not REMARKABLE.isdisjoint(values) or any(octet & 0x40 for octet in extended[::8])
 
 
 def _attributes(data: bytes) -> dict[int, tuple[int, bytes]]:

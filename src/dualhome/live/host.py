@@ -18,6 +18,9 @@ from dualhome.engine.translate import effect_of, session_event
 from dualhome.live.transports import EndpointOf, Transports, Who
 from dualhome.units import Instant, as_seconds
 
+AT_ONCE: Final = 256 * 1024
+"""Octets of routes for a peer in one turn, so that a large table for one doesn't keep the others waiting, and is never in memory whole."""
+
 
 class SpeakerHost:
     """Some speakers, their transports, one timer.
@@ -60,6 +63,7 @@ class SpeakerHost:
         self.speakers[name] = speaker = Speaker(
             config,
             writable=lambda peer: self.transports.writable(name, peer),
+            at_once=AT_ONCE,
             watch=None if watch is None else lambda peer, action: watch(name, peer, action),
         )
         return speaker
@@ -119,7 +123,11 @@ class SpeakerHost:
         touched, self._touched = list(self._touched), {}
         begun = self._loop.time()
         for name in touched:
-            self._perform(name, self.speakers[name].flush(self.now))
+            speaker = self.speakers[name]
+            for piece in speaker.flushing(self.now):
+                self._perform(name, piece)
+            if speaker.more:
+                self._touch(name)
         self.turns, self.turns_s = self.turns + 1, self.turns_s + self._loop.time() - begun
         self._arm()
         self._decided(touched)

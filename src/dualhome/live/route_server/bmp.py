@@ -15,7 +15,7 @@ from dualhome import _core
 from dualhome._core import WireError
 from dualhome.bgp import events
 from dualhome.live.route_server import bmp_words as words
-from dualhome.live.route_server.bmp_station import Followed, Source, Station, accepted
+from dualhome.live.route_server.bmp_station import Followed, Source, Station, accepted, minded
 from dualhome.live.route_server.config import Bmp
 from dualhome.live.route_server.pages import SLICE, withdrawal
 from dualhome.net import Address, Prefix
@@ -81,7 +81,7 @@ class Monitoring:
     def decided(self) -> None:
         """Routes that were touched have been decided: tell what the rules made of them."""
         if self._touched and (self._retelling is None or self._retelling.done()):
-            self._retelling = asyncio.get_running_loop().create_task(self._retell())
+            self._retelling = minded(asyncio.get_running_loop().create_task(self._retell()))
 
     def rejudged(self) -> None:
         """Rules have changed: all is told again to those who want it after the rules."""

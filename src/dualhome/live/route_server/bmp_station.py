@@ -83,7 +83,7 @@ class Station:
 
     def start(self) -> None:
         """Connect, again and again."""
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._task = minded(asyncio.get_running_loop().create_task(self._run()))
 
     async def end(self) -> None:
         """Say goodbye, and no more."""
@@ -191,6 +191,17 @@ class Station:
         if not post_policy:
             for routes in slices(speaker, "rejected", each.peer):
                 yield announcement([route for route in routes if route.reason not in NEVER_RECEIVED])
+
+
+def minded(task: asyncio.Task[None]) -> asyncio.Task[None]:
+    """A task whose fault is said at once, and not when somebody asks for its result."""
+
+    def ended(done: asyncio.Task[None]) -> None:
+        if not done.cancelled() and (error := done.exception()) is not None:
+            done.get_loop().call_exception_handler({"message": "a task of the route server has ended", "exception": error, "task": done})
+
+    task.add_done_callback(ended)
+    return task
 
 
 def numbers(speaker: Speaker, peer: str) -> dict[words.Statistic, int]:

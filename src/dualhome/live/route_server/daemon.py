@@ -23,13 +23,14 @@ from dualhome.live.route_server.bmp import Monitoring
 from dualhome.live.route_server.bmp_station import Station
 from dualhome.live.route_server.config import Config, Instance, Kernel, Peer, load
 from dualhome.live.route_server.dumps import Dumps
+from dualhome.live.route_server.following import Follower
 from dualhome.live.route_server.history import History
 from dualhome.live.route_server.log import logger
 from dualhome.live.route_server.programming import Programming
 from dualhome.live.route_server.speakers import peers_of, speaker_config
 from dualhome.live.route_server.unit import notify
 from dualhome.live.sockets import Endpoint, Namespace, raise_file_limit
-from dualhome.net import Address, Prefix
+from dualhome.net import Address
 
 OWN: Final = "/proc/self/ns/net"
 PROGRAM_S: Final = 0.2
@@ -55,6 +56,7 @@ class RouteServer:
         self._peers: dict[tuple[str, Address], str] = {}
         self._namespaces: dict[str, Namespace] = {}
         self.programs: dict[str, Programming] = {}  # by instance
+        self._followers: dict[str, Follower] = {}
         self._written: dict[str, int] = {}
         self._over: set[tuple[str, str]] = set()  # whose routes beyond the limit were told of
         self._writing: asyncio.TimerHandle | None = None
@@ -189,6 +191,7 @@ class RouteServer:
     def _begin(self, instance: Instance) -> None:
         if self.config.kernel is not None:
             self.programs[instance.name] = self._programming(instance, self.config.kernel)
+            self._followers[instance.name] = Follower(self.programs[instance.name])
             self._written.pop(instance.name, None)
         self.host.add(speaker_config(self.config, instance))
         if self.monitoring is not None:
@@ -306,9 +309,8 @@ class RouteServer:
             rib = self.speakers[name].rib
             if self._written.get(name) == rib.version():
                 continue
-            best = {Prefix(*prefix): tuple(hop for hop, peer, _ in hops if peer >= 0) for prefix, hops in rib.best()}
             try:
-                writes = program.write({prefix: hops for prefix, hops in best.items() if hops})
+                writes = self._followers[name].follow(rib)
             except (SystemRefused, OSError) as error:
                 self.log.error("programming", instance=name, text=str(error))
                 self._later(RETRY_S)

@@ -14,9 +14,10 @@ from dualhome._core import Route
 from dualhome.bgp import events
 from dualhome.bgp.events import State
 from dualhome.bgp.speaker import Speaker
+from dualhome.live.route_server.bmp_station import minded
 from dualhome.live.route_server.bmp_words import split
 from dualhome.live.route_server.config import Mrt
-from dualhome.live.route_server.pages import attributes, slices
+from dualhome.live.route_server.pages import attributes, sayable, slices
 from dualhome.net import Address, Prefix
 
 STATES: Final = {state: number for number, state in enumerate(State, 1)}
@@ -57,9 +58,9 @@ class Dumps:
         """Keep what comes from now on."""
         loop = asyncio.get_running_loop()
         if self._config.updates is not None:
-            self._tasks.append(loop.create_task(self._flushing()))
+            self._tasks.append(minded(loop.create_task(self._flushing())))
         if self._config.rib is not None:
-            self._tasks.append(loop.create_task(self._dumping()))
+            self._tasks.append(minded(loop.create_task(self._dumping())))
 
     async def end(self) -> None:
         """Write what waits, and no more."""
@@ -159,9 +160,10 @@ class Dumps:
             records = [mrt.peer_index(now_us, Address.parse(speaker.config.router_id), instance, parties)]
             for routes in slices(speaker, "candidates"):
                 for prefix, group in groupby(routes, key=lambda route: Prefix(*route.prefix)):
-                    entries = [_entry(route, places, known) for route in group if route.peer in places]
-                    records.append(mrt.rib(now_us, count, prefix, entries))
-                    count += 1
+                    entries = [_entry(route, places, known) for route in group if route.peer in places and sayable(route)]
+                    if entries:
+                        records.append(mrt.rib(now_us, count, prefix, entries))
+                        count += 1
                 await asyncio.to_thread(file.write, b"".join(records))
                 records.clear()
                 known.clear()

@@ -16,6 +16,8 @@ Table = Literal["candidates", "received", "rejected", "advertised"]
 SLICE: Final = 500
 """Prefixes in one go; a few milliseconds."""
 HEADER: Final = 19
+LONGEST: Final = 65535
+"""Octets of a message that was not agreed on by anybody, and so holds what any peer may have sent (RFC 8654)."""
 
 
 def slices(
@@ -57,9 +59,15 @@ def _asking(speaker: Speaker, table: Table, peer: str | None) -> Callable[[Prefi
     return lambda prefix: ask(peer, prefix)
 
 
+def sayable(route: Route) -> bool:
+    """Whether a message can hold it: a next hop of the other IP version has no place in one (own routes of an instance without such an address have it)."""
+    return (":" in route.next_hop) == (route.prefix[0] == 6)
+
+
 def announcement(routes: Sequence[Route]) -> bytes:
-    """UPDATEs that announce these, with four-octet ASNs; routes of equal attributes share messages."""
-    return _core.encode_updates(json.dumps([_row(route) for route in routes])) if routes else b""
+    """UPDATEs that announce these as far as they can be said, with four-octet ASNs; routes of equal attributes share messages."""
+    rows = [_row(route) for route in routes if sayable(route)]
+    return _core.encode_updates(json.dumps(rows), max_message=LONGEST) if rows else b""
 
 
 def withdrawal(prefixes: Sequence[Prefix]) -> bytes:
@@ -68,7 +76,7 @@ def withdrawal(prefixes: Sequence[Prefix]) -> bytes:
 
 
 def attributes(route: Route, known: dict[tuple[object, ...], bytes]) -> bytes:
-    """Path attributes as octets, with four-octet ASNs; MP_REACH_NLRI holds the next hop alone (RFC 6396 section 4.3.4). `known` remembers."""
+    """Path attributes of a route that can be said as octets, with four-octet ASNs; MP_REACH_NLRI holds the next hop alone (RFC 6396 section 4.3.4). `known` remembers."""
     key = (
         route.prefix[0],
         route.next_hop,

@@ -19,6 +19,7 @@ BLOCKS: Final = 2048
 BLOCK: Final = 1 << 19
 """Numbers of our nexthop objects and groups: each table and metric has a block of its own, the same after a restart, so that what a killed daemon
 left behind is known."""
+SPARE_GROUPS: Final = 256
 OURS: Final = 84
 """The number of the protocol that marks our routes, as `_core.ROUTE_PROTOCOL`."""
 
@@ -60,11 +61,13 @@ class Programming:
 
     kernel: Routing
     where: Kernel
-    unresolved: int = 0  # prefixes without a way in the kernel's own routes
     _objects: dict[Way, int] = field(default_factory=dict)
     _groups: dict[int, Ways] = field(default_factory=dict)
     _routes: dict[Prefix, int] = field(default_factory=dict)
     _numbers: count[int] = field(default_factory=count)
+    _missing: set[Prefix] = field(default_factory=set)  # prefixes without a way in the kernel's own routes
+    _settled: int = 0  # groups after the last `write`
+    _ways: dict[tuple[str, ...], Ways] = field(default_factory=dict)  # of next hops, as the kernel had them at the last `write`
 
     def __post_init__(self) -> None:
         self._numbers = count(self._first)
@@ -86,6 +89,38 @@ class Programming:
         self._check(self.kernel.nexthops(drop=[row[0] for row in sorted(mine, key=lambda row: not row[3])]), gone=True)
         self._objects, self._groups, self._routes = {}, {}, {}
 
+    @property
+    def unresolved(self) -> int:
+        """How many prefixes have no way in the kernel's own routes."""
+        return len(self._missing)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether many groups have come since the last `write`, which drops those that aren't used any more."""
+        return len(self._groups) > 2 * self._settled + SPARE_GROUPS
+
+    def change(self, best: Mapping[Prefix, tuple[str, ...]]) -> int:
+        """Bring these prefixes to their next hops, none where they are gone, and leave the others as they are; how many elements were written.
+
+        Raises:
+            SystemRefused: the kernel refuses one; `write` brings all to order.
+        """
+        if any(hops and not self._ways.get(hops) for hops in best.values()):
+            resolver = _Resolver(self.kernel.route_dump(254))
+            self._ways.update({hops: resolver.ways(hops) for hops in best.values() if not self._ways.get(hops)})
+        numbers = {ways: number for number, ways in self._groups.items()}
+        goal = {prefix: self._ways[hops] for prefix, hops in best.items() if hops and self._ways[hops]}
+        new = {next(self._numbers): ways for ways in dict.fromkeys(goal.values()) if ways not in numbers}
+        numbers.update({ways: number for number, ways in new.items()})
+        moved = [(prefix, numbers[ways]) for prefix, ways in goal.items() if self._routes.get(prefix) != numbers[ways]]
+        gone = [prefix for prefix in best if prefix not in goal and prefix in self._routes]
+        self._put_groups(new)
+        self._put_routes(moved)
+        self._drop_routes(gone)
+        self._missing.difference_update(best)
+        self._missing.update(prefix for prefix, hops in best.items() if hops and prefix not in goal)
+        return len(new) + len(moved) + len(gone)
+
     def write(self, best: Mapping[Prefix, tuple[str, ...]]) -> int:
         """Bring the table to these next hops by prefix; how many elements were written. What was refused once is tried on a clean table.
 
@@ -100,26 +135,19 @@ class Programming:
 
     def _write(self, best: Mapping[Prefix, tuple[str, ...]]) -> int:
         resolver = _Resolver(self.kernel.route_dump(254))
-        shared: dict[tuple[str, ...], Ways] = {}
-        goal: dict[Prefix, Ways] = {}
-        for prefix, hops in best.items():
-            if hops not in shared:
-                shared[hops] = tuple(dict.fromkeys(way for hop in hops if (way := resolver.way(hop)) is not None))
-            if shared[hops]:
-                goal[prefix] = shared[hops]
-        self.unresolved = len(best) - len(goal)
+        self._ways = {hops: resolver.ways(hops) for hops in dict.fromkeys(best.values())}
+        goal = {prefix: ways for prefix, hops in best.items() if (ways := self._ways[hops])}
+        self._missing = best.keys() - goal.keys()
         todo = moves(self._groups, self._routes, goal, self._numbers)
         self._put_groups(todo.new_groups)
         self._put_routes(todo.moved)
         self._put_groups(todo.rewritten)
         self._put_routes(todo.followed)
-        gone = [_key(prefix) for prefix in todo.dropped_routes]
-        self._check(self.kernel.routes(drop=gone, table=self.where.table, metric=self.where.metric), gone=True)
+        self._drop_routes(todo.dropped_routes)
         self._check(self.kernel.nexthops(drop=list(todo.dropped_groups)), gone=True)
-        for prefix in todo.dropped_routes:
-            del self._routes[prefix]
         for number in todo.dropped_groups:
             del self._groups[number]
+        self._settled = len(self._groups)
         return todo.writes
 
     def clear(self) -> None:
@@ -143,6 +171,12 @@ class Programming:
         self._check(self.kernel.routes(put=put, table=self.where.table, metric=self.where.metric))
         self._routes.update(routes)
 
+    def _drop_routes(self, prefixes: Sequence[Prefix]) -> None:
+        gone = [_key(prefix) for prefix in prefixes]
+        self._check(self.kernel.routes(drop=gone, table=self.where.table, metric=self.where.metric), gone=True)
+        for prefix in prefixes:
+            del self._routes[prefix]
+
     def _check(self, refused: Sequence[tuple[int, int, str]], *, gone: bool = False) -> None:
         if gone:  # what the kernel dropped by itself, with a device
             refused = [each for each in refused if each[1] not in (errno.ENOENT, errno.ESRCH)]
@@ -156,6 +190,10 @@ class _Resolver:
     def __init__(self, rows: Rows) -> None:
         own = [row for row in rows if row[3] != OURS and row[5]]
         self._rows = sorted(((int.from_bytes(row[1]), row[2], len(row[1]) * 8, row[5][0]) for row in own), key=lambda row: -row[1])
+
+    def ways(self, hops: Sequence[str]) -> Ways:
+        """Those of several next hops, each once."""
+        return tuple(dict.fromkeys(way for hop in hops if (way := self.way(hop)) is not None))
 
     def way(self, hop: str) -> Way | None:
         """The way to a next hop; None where there is none."""

@@ -22,6 +22,7 @@ RestartSec=2
 TimeoutStopSec=15
 DynamicUser=yes
 RuntimeDirectory=dualhome-route-server
+StateDirectory=dualhome-route-server
 AmbientCapabilities={capabilities}
 CapabilityBoundingSet={capabilities}
 NoNewPrivileges=yes
