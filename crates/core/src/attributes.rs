@@ -324,6 +324,8 @@ pub struct Attributes {
     pub originator_id: Option<Ipv4Addr>,
     /// CLUSTER_LIST (RFC 4456 section 8), the last added first.
     pub cluster_list: Vec<Ipv4Addr>,
+    /// ONLY_TO_CUSTOMER (RFC 9234 section 5).
+    pub only_to_customer: Option<u32>,
     /// Unknown optional transitive ones, passed on: flags (Partial set, Extended Length clear), type, value; by type (RFC 4271 section 5).
     pub unknown: Vec<(u8, u8, Vec<u8>)>,
 }
@@ -344,6 +346,7 @@ impl Attributes {
             large_communities: Vec::new(),
             originator_id: None,
             cluster_list: Vec::new(),
+            only_to_customer: None,
             unknown: Vec::new(),
         }
     }

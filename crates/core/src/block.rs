@@ -28,7 +28,7 @@ pub mod has {
     pub const SETS: u8 = 4;
     /// ORIGINATOR_ID.
     pub const ORIGINATOR: u8 = 8;
-    /// Attributes that we don't know, and those of which roles ask (RFC 9234): whoever judges them reads them all.
+    /// ONLY_TO_CUSTOMER (RFC 9234), or attributes that we don't know.
     pub const OTHERS: u8 = 16;
     /// A MED.
     pub const MED: u8 = 32;
@@ -71,7 +71,7 @@ impl Head {
                 | flag(has::WELL_KNOWN, a.communities.iter().any(well_known))
                 | flag(has::SETS, sets)
                 | flag(has::ORIGINATOR, a.originator_id.is_some())
-                | flag(has::OTHERS, !a.unknown.is_empty())
+                | flag(has::OTHERS, !a.unknown.is_empty() || a.only_to_customer.is_some())
                 | flag(has::MED, a.med.is_some()),
             path_length: a.as_path.length().try_into().unwrap_or(u16::MAX),
             cluster_length: a.cluster_list.len().try_into().unwrap_or(u16::MAX),

@@ -12,7 +12,7 @@ use crate::prefix::Prefix;
 
 pub mod parse;
 
-pub use parse::{CountBy, MaxPrefixes, NextHopMode, OverLimit, OwnBest, PeerConfig, RouteClass};
+pub use parse::{CountBy, MaxPrefixes, NextHopMode, OverLimit, OwnBest, PeerConfig, Role, RouteClass};
 
 /// A tag of a route's source, as a number.
 pub type Tag = u32;

@@ -290,6 +290,7 @@ fn decode_updates(py: Python<'_>, data: &[u8], four_octet_as: bool) -> PyResult<
     let options = ParseOptions {
         four_octet: four_octet_as,
         ebgp: false,
+        ..ParseOptions::ALL
     };
     let rows = run(py, || {
         let mut rows = Vec::new();

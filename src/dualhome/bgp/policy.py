@@ -64,6 +64,11 @@ class PeerPolicy:
     send_communities: bool = True
     honors_no_export: bool = True  # NO_EXPORT keeps a route from an external peer (RFC 1997)
     discard_med: bool = False
+    first_as: bool = False  # the path of an external peer must begin with its AS number (RFC 4271 section 6.3)
+    reject_as_sets: bool = False  # RFC 9774
+    reject_martians: bool = False  # prefixes that are nobody's (RFC 6890)
+    requires_policy: bool = False  # RFC 8212
+    role: str | None = None  # ours on this session: provider | customer | peer | rs | rs-client (RFC 9234)
     checks: Policy = ()
     rules: Policy = ()
     export: tuple[Policy, ...] = ()
@@ -90,6 +95,8 @@ class PeerPolicy:
                 "send_communities": self.send_communities,
                 **({} if self.honors_no_export else {"honors_no_export": False}),
                 "discard_med": self.discard_med,
+                **{key: True for key in ("first_as", "reject_as_sets", "reject_martians", "requires_policy") if getattr(self, key)},
+                **({"role": self.role} if self.role else {}),
                 "checks": [term.data() for term in self.checks],
                 "import": [term.data() for term in self.rules],
                 "export": [[term.data() for term in stage] for stage in self.export],

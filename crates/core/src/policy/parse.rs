@@ -82,6 +82,34 @@ pub struct MaxPrefixes {
     pub action: OverLimit,
 }
 
+/// What we are to a neighbor (RFC 9234 section 3).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Its provider of transit.
+    Provider,
+    /// The route server that it is a client of.
+    Rs,
+    /// A client of it, a route server.
+    RsClient,
+    /// Its customer.
+    Customer,
+    /// Its peer.
+    Peer,
+}
+
+impl Role {
+    /// Whether what comes from the neighbor goes to our customers alone: it is our provider, peer or route server (RFC 9234 section 5).
+    pub fn marks_what_comes(self) -> bool {
+        matches!(self, Self::Customer | Self::Peer | Self::RsClient)
+    }
+
+    /// Whether what goes to the neighbor goes to its customers alone: it is our customer, peer or route server's client.
+    pub fn marks_what_goes(self) -> bool {
+        matches!(self, Self::Provider | Self::Peer | Self::Rs)
+    }
+}
+
 /// All that the RIB knows of a peer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PeerConfig {
@@ -121,6 +149,16 @@ pub struct PeerConfig {
     pub honors_no_export: bool,
     /// Whether MEDs that it sends are dropped.
     pub discard_med: bool,
+    /// Whether the path of an external peer must begin with its AS number (RFC 4271 section 6.3).
+    pub first_as: bool,
+    /// Whether routes with an AS_SET in their path are as if withdrawn (RFC 9774 section 3).
+    pub reject_as_sets: bool,
+    /// Whether prefixes that are nobody's are refused.
+    pub reject_martians: bool,
+    /// Whether an external peer needs a policy for anything to be let in or told (RFC 8212).
+    pub requires_policy: bool,
+    /// What we are to it, where that is agreed on.
+    pub role: Option<Role>,
     /// What is let in.
     pub checks: Vec<Term>,
     /// Rules on what was let in.
@@ -163,6 +201,16 @@ struct RawConfig {
     honors_no_export: bool,
     #[serde(default)]
     discard_med: bool,
+    #[serde(default)]
+    first_as: bool,
+    #[serde(default)]
+    reject_as_sets: bool,
+    #[serde(default)]
+    reject_martians: bool,
+    #[serde(default)]
+    requires_policy: bool,
+    #[serde(default)]
+    role: Option<Role>,
     #[serde(default)]
     checks: Vec<Value>,
     #[serde(default)]
@@ -293,6 +341,11 @@ pub fn parse_config(text: &str, tags: &mut Tags) -> Result<PeerConfig, String> {
         send_communities: raw.send_communities,
         honors_no_export: raw.honors_no_export,
         discard_med: raw.discard_med,
+        first_as: raw.first_as,
+        reject_as_sets: raw.reject_as_sets,
+        reject_martians: raw.reject_martians,
+        requires_policy: raw.requires_policy,
+        role: raw.role,
         checks,
         import,
         export,

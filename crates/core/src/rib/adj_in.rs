@@ -10,7 +10,7 @@ use super::ids::IdSet;
 use super::loc::{Loc, NONE, Slot, flag};
 use crate::attributes::{AsPath, Attributes};
 use crate::block::{Block, Head, Marks, has, sequence_of};
-use crate::policy::{self, Facts, OverLimit, PeerConfig, Refusal, Term, Trace, Working, passed, refused};
+use crate::policy::{self, Facts, OverLimit, PeerConfig, Refusal, Role, Term, Trace, Working, passed, refused};
 use crate::prefix::Prefix;
 use crate::wire::fast::{self, Fast};
 use crate::wire::nlri::version_of;
@@ -60,6 +60,13 @@ pub fn judge(
             passed(trace, "discard-med", None, &before, &route);
         }
     }
+    if config.role.is_some_and(Role::marks_what_comes) && received.only_to_customer.is_none() {
+        let before = trace.is_some().then(|| route.clone());
+        Arc::make_mut(&mut route.attributes).only_to_customer = Some(config.asn);
+        if let Some(before) = before {
+            passed(trace, "only-to-customer", None, &before, &route);
+        }
+    }
     let facts = Facts {
         tags: &config.tags,
         ebgp: config.ebgp,
@@ -98,7 +105,8 @@ fn fixed(us: &Identity, config: &PeerConfig, route: &Working, invalid: Option<&s
             looped.then(|| "our router ID is its originator, or our cluster in its list".to_string()),
         ),
     ];
-    for (step, defect) in steps {
+    let more = asked_for(config, route);
+    for (step, defect) in steps.into_iter().chain(more) {
         if let Some(detail) = defect {
             refused(trace, step, None, route, step);
             return Err(Refused {
@@ -114,11 +122,65 @@ fn fixed(us: &Identity, config: &PeerConfig, route: &Working, invalid: Option<&s
     Ok(())
 }
 
+/// Steps that a peer's configuration asks for.
+fn asked_for(config: &PeerConfig, route: &Working) -> Vec<(&'static str, Option<String>)> {
+    let a = &route.attributes;
+    let mut steps = Vec::new();
+    if config.requires_policy && config.ebgp {
+        let is_without = config.import.is_empty() && config.checks.is_empty();
+        let defect = is_without.then(|| "RFC 8212: an external peer without an import policy".to_string());
+        steps.push(("no-import-policy", defect));
+    }
+    if config.first_as && config.ebgp {
+        let first = a.as_path.neighbor_as();
+        let defect = (first != Some(config.asn)).then(|| match first {
+            Some(first) => format!("the path begins with {first}, the peer is AS {}", config.asn),
+            None => format!(
+                "the path '{}' begins with no AS number, the peer is AS {}",
+                a.as_path.text(),
+                config.asn
+            ),
+        });
+        steps.push(("first-as", defect));
+    }
+    if config.reject_martians {
+        let all = MARTIANS.map(|(version, bits, length)| Prefix::new(version, bits, length));
+        let martian = all.iter().find(|martian| martian.contains(&route.prefix));
+        steps.push(("martian", martian.map(|martian| format!("within {martian}"))));
+    }
+    if let Some(role) = config.role {
+        steps.push(("route-leak", leak(config, role, a.only_to_customer)));
+    }
+    steps
+}
+
+/// Prefixes that are nobody's (RFC 6890): IP version, first address, length.
+const MARTIANS: [(u8, u128, u8); 9] = [
+    (4, 0, 8),
+    (4, 127 << 24, 8),
+    (4, (169 << 24) | (254 << 16), 16),
+    (4, 224 << 24, 3),
+    (6, 0, 127),
+    (6, 0xFFFF << 32, 96),
+    (6, 0x0100 << 112, 64),
+    (6, 0xFE80 << 112, 10),
+    (6, 0xFF00 << 112, 8),
+];
+
+/// Whether a route came where it must not (RFC 9234 section 5).
+fn leak(config: &PeerConfig, role: Role, only_to_customer: Option<u32>) -> Option<String> {
+    let asn = only_to_customer?;
+    match role {
+        Role::Provider | Role::Rs => Some(format!("ONLY_TO_CUSTOMER {asn} on a route from a customer")),
+        Role::Peer if asn != config.asn => Some(format!("ONLY_TO_CUSTOMER {asn} on a route from peer AS {}", config.asn)),
+        _ => None,
+    }
+}
+
 /// What becomes of a received route: its place among the paths, and the summaries that it makes, each with attributes and weight.
 #[derive(Clone)]
 pub struct Verdict {
     slot: Slot,
-    rank: u64,
     summaries: Vec<(Prefix, Block, u32)>,
 }
 
@@ -201,15 +263,8 @@ impl AdjIn {
 impl Intake<'_> {
     /// What becomes of a route that is let in as it came.
     pub fn as_it_came(&self, received: Block) -> Verdict {
-        let slot = Slot {
-            received,
-            outcome: NONE,
-            source: self.source,
-            flags: 0,
-        };
         Verdict {
-            rank: self.loc.rank(&slot),
-            slot,
+            slot: self.loc.ranked(received, NONE, self.source, 0),
             summaries: Vec::new(),
         }
     }
@@ -253,7 +308,7 @@ impl Intake<'_> {
         let is_as_it_came = verdict.slot.flags == 0 && outcome.attributes.is_none() && outcome.weight == self.config.weight;
         if !is_as_it_came || outcome.invalid.is_some() {
             verdict.slot.outcome = self.loc.keep(outcome);
-            verdict.rank = self.loc.rank(&verdict.slot);
+            verdict.slot.rank = self.loc.rank(&verdict.slot);
         }
         verdict
     }
@@ -365,7 +420,7 @@ impl Intake<'_> {
             slot.flags |= flag::HIDDEN;
         }
         adj_in.count(self.loc.outcome(&slot), true);
-        let Some(old) = self.loc.put(id, slot, verdict.rank) else {
+        let Some(old) = self.loc.put(id, slot) else {
             adj_in.held.insert(id);
             if !verdict.summaries.is_empty() {
                 self.summarize(id, &[], &verdict.summaries);
@@ -444,13 +499,9 @@ impl Intake<'_> {
                 invalid: None,
                 summaries: Box::default(),
             };
-            let slot = Slot {
-                received,
-                outcome: self.loc.keep(outcome),
-                source: self.source,
-                flags: flag::SUMMARY,
-            };
-            self.loc.put(id, slot, self.loc.rank(&slot));
+            let outcome = self.loc.keep(outcome);
+            let slot = self.loc.ranked(received, outcome, self.source, flag::SUMMARY);
+            self.loc.put(id, slot);
             id
         } else {
             let Some(id) = self.loc.find(summary) else { return };
@@ -462,25 +513,26 @@ impl Intake<'_> {
         {
             let mut direct = *direct;
             direct.flags ^= flag::HIDDEN;
-            let rank = self.loc.rank(&direct);
-            self.loc.put(id, direct, rank);
+            self.loc.put(id, direct);
         }
     }
 }
 
 /// Whether routes of equal attributes are judged equally, whatever their prefixes.
 pub fn is_same_for_all_prefixes(config: &PeerConfig) -> bool {
-    !config.checks.iter().chain(&config.import).any(Term::needs_prefix)
+    !config.reject_martians && !config.checks.iter().chain(&config.import).any(Term::needs_prefix)
 }
 
 /// Whether nothing of the configuration can refuse or change a route but what `is_let_in_as_it_came` looks at.
 pub fn is_plain(config: &PeerConfig) -> bool {
-    config.checks.is_empty() && config.import.is_empty() && !config.discard_med
+    let asks = config.discard_med || config.requires_policy || config.reject_martians || config.role.is_some();
+    config.checks.is_empty() && config.import.is_empty() && !asks
 }
 
 /// Whether a peer of plain configuration has this route let in as it came: `judge` would say the same.
 pub fn is_let_in_as_it_came(config: &PeerConfig, us: &Identity, head: &Head, octets: &[u8]) -> bool {
-    if head.has(has::INTERNAL | has::SETS | has::OTHERS) {
+    let is_from_it = !(config.first_as && config.ebgp) || head.neighbor_as == config.asn;
+    if head.has(has::INTERNAL | has::SETS | has::OTHERS) || !is_from_it {
         return false;
     }
     let own = us.asn.to_be_bytes();

@@ -41,20 +41,21 @@ pub struct Out {
 /// What is told of one prefix.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
-    /// Told to all but its source.
-    pub primary: Out,
-    /// Told to the source of the first: a summary's first contributor from elsewhere, or the second best.
+    /// Where the first comes from.
+    pub peer: i32,
+    /// Number of its source.
+    pub source: u32,
+    /// Told to all but that peer.
+    pub primary: Option<Out>,
+    /// Told to that peer: a summary's first contributor from elsewhere, or the second best.
     pub secondary: Option<Out>,
 }
 
 /// What a peer is told of an entry.
 pub fn view(entry: Option<&Entry>, peer: i32) -> Option<&Out> {
     let entry = entry?;
-    if entry.primary.peer == peer {
-        entry.secondary.as_ref()
-    } else {
-        Some(&entry.primary)
-    }
+    let out = if entry.peer == peer { &entry.secondary } else { &entry.primary };
+    out.as_ref()
 }
 
 /// Whether two views are one on the wire.
@@ -157,15 +158,22 @@ impl<'a> Judge<'a> {
 
     /// What is told of these best and second best routes.
     fn entry(&mut self, id: u32, best: Option<Slot>, second: Option<Slot>) -> Option<Entry> {
-        let primary = self.out(id, best?)?;
-        let secondary = self.second(id, &primary, second);
-        Some(Entry { primary, secondary })
+        let best = best?;
+        let primary = self.out(id, best);
+        let peer = self.loc.sources.peer(best.source);
+        let secondary = self.second(id, peer, second);
+        (primary.is_some() || secondary.is_some()).then_some(Entry {
+            peer,
+            source: best.source,
+            primary,
+            secondary,
+        })
     }
 
     /// What the source of a route is told in its place, where this audience is told the second best: it makes no summaries.
-    fn second(&mut self, id: u32, primary: &Out, second: Option<Slot>) -> Option<Out> {
+    fn second(&mut self, id: u32, source: i32, second: Option<Slot>) -> Option<Out> {
         let second = second.filter(|_| self.audience.own != OwnBest::None)?;
-        if self.loc.sources.peer(second.source) == primary.peer {
+        if self.loc.sources.peer(second.source) == source {
             return None;
         }
         self.out(id, second)
@@ -180,7 +188,8 @@ impl<'a> Judge<'a> {
 
 /// Whether routes of others mostly go to this audience as they came: `Judge::goes_verbatim` looks at each one's attributes.
 fn is_verbatim(to: &Audience) -> bool {
-    to.ebgp && to.transparent && to.stages.is_empty() && to.send_communities && to.next_hop == NextHopMode::Unchanged
+    let is_plain = to.stages.is_empty() && to.role.is_none() && !to.lacks_policy;
+    to.ebgp && to.transparent && is_plain && to.send_communities && to.next_hop == NextHopMode::Unchanged
 }
 
 /// The table of a group whose policy makes summaries.
@@ -284,9 +293,15 @@ impl Group {
                 None => (None, Vec::new()),
             };
             book.contribute(*prefix, summaries, &mut beside);
-            let entry = direct.map(|primary| {
-                let secondary = judge.second(*id, &primary, chosen.and_then(|chosen| chosen.second));
-                Entry { primary, secondary }
+            let entry = chosen.and_then(|chosen| {
+                let (peer, source) = (judge.loc.sources.peer(chosen.best.source), chosen.best.source);
+                let (primary, secondary) = (direct, judge.second(*id, peer, chosen.second));
+                (primary.is_some() || secondary.is_some()).then_some(Entry {
+                    peer,
+                    source,
+                    primary,
+                    secondary,
+                })
             });
             news.push((*prefix, entry));
         }
@@ -351,10 +366,13 @@ impl Group {
     fn count_change(&mut self, old: Option<&Entry>, new: Option<&Entry>) {
         for (entry, is_there) in [(old, false), (new, true)] {
             let Some(entry) = entry else { continue };
-            let place = entry.primary.source as usize;
+            let place = entry.source as usize;
             let step = |count: &mut usize| *count = if is_there { *count + 1 } else { *count - 1 };
-            step(&mut self.told);
-            for (counts, is_one) in [(&mut self.told_of, true), (&mut self.told_beside, entry.secondary.is_some())] {
+            let (is_primary, is_secondary) = (entry.primary.is_some(), entry.secondary.is_some());
+            if is_primary {
+                step(&mut self.told);
+            }
+            for (counts, is_one) in [(&mut self.told_of, is_primary), (&mut self.told_beside, is_secondary)] {
                 if is_one {
                     if counts.len() <= place {
                         counts.resize(place + 1, 0);
@@ -372,8 +390,11 @@ impl Group {
         if self.members.is_empty() {
             return;
         }
-        let source = |entry: &Option<Entry>| entry.as_ref().map_or(OURSELVES, |e| e.primary.peer);
-        let (before, after) = (old.as_ref().map(|e| &e.primary), new.as_ref().map(|e| &e.primary));
+        let source = |entry: &Option<Entry>| entry.as_ref().map_or(OURSELVES, |e| e.peer);
+        let (before, after) = (
+            old.as_ref().and_then(|e| e.primary.as_ref()),
+            new.as_ref().and_then(|e| e.primary.as_ref()),
+        );
         let all_are_told = !is_told_alike(before, after);
         let mut except = [source(&old), source(&new)];
         except.sort_unstable();
@@ -410,14 +431,11 @@ impl Group {
         let mut runs = Runs::default();
         for prefix in self.prefixes(judge.loc) {
             let Some(entry) = self.entry(&prefix, judge) else { continue };
-            let source = entry.primary.peer;
+            let source = entry.peer;
             let nothing = || Old::of(None);
-            runs.add(
-                Readers::Except([OURSELVES, source]),
-                Some(&entry.primary),
-                Name::Prefix(prefix),
-                nothing(),
-            );
+            if let Some(primary) = &entry.primary {
+                runs.add(Readers::Except([OURSELVES, source]), Some(primary), Name::Prefix(prefix), nothing());
+            }
             if let Some(secondary) = &entry.secondary {
                 runs.add(Readers::Only(source), Some(secondary), Name::Prefix(prefix), nothing());
             }
@@ -480,7 +498,7 @@ impl Group {
         let entries = book
             .table
             .values()
-            .flat_map(|entry| [Some(&entry.primary), entry.secondary.as_ref()]);
+            .flat_map(|entry| [entry.primary.as_ref(), entry.secondary.as_ref()]);
         let summaries = book.summaries.values().flat_map(BTreeMap::values);
         for out in entries.flatten().chain(summaries) {
             marks.name(out.block);
@@ -586,8 +604,13 @@ impl Book {
         let mut all = summaries.cloned().chain(direct);
         let primary = all.next()?;
         let secondary = all.find(|out| out.peer != primary.peer);
-        let secondary = secondary.or_else(|| chosen.and_then(|(id, chosen)| judge.second(id, &primary, chosen.second)));
-        Some(Entry { primary, secondary })
+        let secondary = secondary.or_else(|| chosen.and_then(|(id, chosen)| judge.second(id, primary.peer, chosen.second)));
+        Some(Entry {
+            peer: primary.peer,
+            source: primary.source,
+            primary: Some(primary),
+            secondary,
+        })
     }
 
     fn contribute(&mut self, prefix: Prefix, summaries: Vec<(Prefix, Out)>, touched: &mut Vec<Prefix>) {

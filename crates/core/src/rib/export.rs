@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::source::Path;
 use crate::attributes::{AsPath, NO_ADVERTISE, NO_EXPORT, NO_EXPORT_SUBCONFED};
 use crate::block::DEFAULT_LOCAL_PREFERENCE;
-use crate::policy::{self, Action, Facts, NextHopMode, OwnBest, PeerConfig, Refusal, Term, Trace, Working, passed, refused};
+use crate::policy::{self, Action, Facts, NextHopMode, OwnBest, PeerConfig, Refusal, Role, Term, Trace, Working, passed, refused};
 use crate::prefix::Prefix;
 use crate::wire::{AttributeBlock, EncodeOptions};
 
@@ -55,6 +55,10 @@ pub struct Audience {
     pub send_communities: bool,
     /// Whether NO_EXPORT keeps a route from it, where it is external.
     pub honors_no_export: bool,
+    /// What we are to it (RFC 9234).
+    pub role: Option<Role>,
+    /// Whether nothing is told, as there is no policy (RFC 8212).
+    pub lacks_policy: bool,
     /// Of the session.
     pub session: SessionOptions,
 }
@@ -72,6 +76,8 @@ impl Audience {
             own: config.own,
             send_communities: config.send_communities,
             honors_no_export: config.honors_no_export,
+            role: config.role,
+            lacks_policy: config.requires_policy && config.ebgp && config.export.is_empty(),
             session,
         }
     }
@@ -159,6 +165,21 @@ fn well_known(route: &Working, to: &Audience, trace: &mut Trace<'_>) -> Result<(
         return Err(no("no-export", ""));
     }
     passed(trace, "no-export", None, route, route);
+    asked_for(route, to, trace)
+}
+
+/// Steps that are there where the configuration asks for them.
+fn asked_for(route: &Working, to: &Audience, trace: &mut Trace<'_>) -> Result<(), Refusal> {
+    if to.lacks_policy {
+        refused(trace, "no-export-policy", None, route, "no-export-policy");
+        return Err(no("no-export-policy", "RFC 8212: an external peer without an export policy"));
+    }
+    let Some(role) = to.role else { return Ok(()) };
+    if let (true, Some(asn)) = (role.marks_what_comes(), route.attributes.only_to_customer) {
+        refused(trace, "only-to-customer", None, route, "only-to-customer");
+        return Err(no("only-to-customer", format!("ONLY_TO_CUSTOMER {asn}")));
+    }
+    passed(trace, "only-to-customer", None, route, route);
     Ok(())
 }
 
@@ -200,6 +221,9 @@ fn finish(mut route: Working, path: &Path, to: &Audience, us: &Identity, trace: 
         }
     } else {
         attributes.local_preference.get_or_insert(DEFAULT_LOCAL_PREFERENCE);
+    }
+    if to.role.is_some_and(Role::marks_what_goes) {
+        attributes.only_to_customer.get_or_insert(us.asn);
     }
     if !to.send_communities {
         attributes.communities.clear();

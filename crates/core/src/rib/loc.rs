@@ -42,6 +42,8 @@ pub struct Slot {
     pub source: u32,
     /// Bits of `flag`.
     pub flags: u32,
+    /// How it stands in the first rounds (`Decision::rank`); `put` sets it.
+    pub rank: u64,
 }
 
 impl Slot {
@@ -66,14 +68,12 @@ struct Dest {
     key: u64,
     /// By peer; of one peer the summary after the route itself.
     slots: SmallVec<[Slot; 1]>,
-    /// Rank of the best.
-    rank: u64,
     best: u32,
     /// The best of the others than the best one, where `Loc::keep_second` was asked for.
     second: u32,
     /// Where it is in `Loc::undos`, while it is dirty.
     undo: u32,
-    /// It is to be decided; if not, `best`, `second` and `rank` hold.
+    /// It is to be decided; if not, `best` and `second` hold.
     is_open: bool,
     /// The multipath set has others than the best.
     is_multi: bool,
@@ -84,7 +84,6 @@ impl Default for Dest {
         Self {
             key: FREE,
             slots: SmallVec::new(),
-            rank: u64::MAX,
             best: NONE,
             second: NONE,
             undo: NONE,
@@ -140,11 +139,16 @@ pub struct Decided {
 }
 
 /// What a change of one path does to what was chosen.
+#[derive(Clone, Copy)]
 enum Effect {
     Nothing,
-    Best(u64),
+    /// Places of best and second, as they were before the change; `IT` is that of the path that changed.
+    Chosen(u32, u32),
+    /// All is to be looked at.
     Open,
 }
+
+const IT: u32 = u32::MAX - 1;
 
 /// All destinations. Each prefix that has a path has a number.
 pub struct Loc {
@@ -416,6 +420,12 @@ impl Loc {
     pub fn set_decision(&mut self, decision: Decision) {
         self.touch_all();
         self.decision = decision;
+        for id in 0..self.dests.len() {
+            for at in 0..self.dests[id].slots.len() {
+                let rank = self.rank(&self.dests[id].slots[at]);
+                self.dests[id].slots[at].rank = rank;
+            }
+        }
     }
 
     /// Somebody is to be told the second best: from the next decision on it is known.
@@ -446,14 +456,15 @@ impl Loc {
 
     fn place(&self, id: u32, source: u32, is_summary: bool) -> Result<usize, usize> {
         let slots = &self.dests[id as usize].slots;
-        match &slots[..] {
-            [] => Err(0),
-            [only] if only.source == source && only.is_summary() == is_summary => Ok(0),
-            _ => {
-                let key = (self.sources.peer(source), is_summary);
-                slots.binary_search_by_key(&key, |slot| (self.sources.peer(slot.source), slot.is_summary()))
-            }
+        if let Some(at) = slots
+            .iter()
+            .position(|slot| slot.source == source && slot.is_summary() == is_summary)
+        {
+            return Ok(at);
         }
+        // It may have been another source before.
+        let key = (self.sources.peer(source), is_summary);
+        slots.binary_search_by_key(&key, |slot| (self.sources.peer(slot.source), slot.is_summary()))
     }
 
     /// What the source's peer announced, or its summary.
@@ -462,49 +473,63 @@ impl Loc {
         self.dests[id as usize].slots.get(at)
     }
 
+    /// A path with its rank.
+    pub fn ranked(&self, received: Block, outcome: u32, source: u32, flags: u32) -> Slot {
+        let mut slot = Slot {
+            received,
+            outcome,
+            source,
+            flags,
+            rank: 0,
+        };
+        slot.rank = self.rank(&slot);
+        slot
+    }
+
     /// The rank of a path.
     pub fn rank(&self, slot: &Slot) -> u64 {
         self.decision.rank(&self.candidate(slot))
     }
 
-    /// Put in a path, instead of a former one of the same peer, which is given back. `rank` is that of the path.
-    pub fn put(&mut self, id: u32, slot: Slot, rank: u64) -> Option<Slot> {
+    /// Put in a path, instead of a former one of the same peer, which is given back.
+    pub fn put(&mut self, id: u32, slot: Slot) -> Option<Slot> {
         let place = self.place(id, slot.source, slot.is_summary());
-        let takes_part = slot.takes_part();
-        match place {
-            Ok(at) => {
-                if self.is_same(&self.dests[id as usize].slots[at], &slot) {
-                    return Some(slot);
-                }
-                let effect = self.effect(id, Some(at), takes_part.then_some(rank));
-                self.prepare(id, at, &effect);
-                let dest = &mut self.dests[id as usize];
-                let old = std::mem::replace(&mut dest.slots[at], slot);
-                self.paths = self.paths + usize::from(takes_part) - usize::from(old.takes_part());
-                Some(old)
-            }
+        if let Ok(at) = place
+            && self.is_same(&self.dests[id as usize].slots[at], &slot)
+        {
+            return Some(slot);
+        }
+        let effect = self.effect(id, place.ok(), slot.takes_part().then_some(slot.rank));
+        self.prepare(id, effect);
+        let dest = &mut self.dests[id as usize];
+        let (at, old) = match place {
+            Ok(at) => (at, Some(std::mem::replace(&mut dest.slots[at], slot))),
             Err(at) => {
-                let effect = self.effect(id, None, takes_part.then_some(rank));
-                self.prepare(id, at, &effect);
-                let dest = &mut self.dests[id as usize];
-                if !matches!(effect, Effect::Best(_)) && dest.best != NONE && dest.best as usize >= at {
-                    dest.best += 1;
-                }
-                if dest.second != NONE && dest.second as usize >= at {
-                    dest.second += 1;
-                }
                 dest.slots.insert(at, slot);
-                self.paths += usize::from(takes_part);
-                None
+                (at, None)
+            }
+        };
+        if let Effect::Chosen(best, second) = effect {
+            (dest.best, dest.second) = (best, second);
+        }
+        for place in [&mut dest.best, &mut dest.second] {
+            match *place {
+                NONE => {}
+                IT => *place = at as u32,
+                before if old.is_none() && before as usize >= at => *place += 1,
+                _ => {}
             }
         }
+        let was_there = old.is_some_and(|old| old.takes_part());
+        self.paths = self.paths + usize::from(slot.takes_part()) - usize::from(was_there);
+        old
     }
 
     /// Take away a path of the source's peer.
     pub fn take(&mut self, id: u32, source: u32, is_summary: bool) -> Option<Slot> {
         let at = self.place(id, source, is_summary).ok()?;
         let effect = self.effect(id, Some(at), None);
-        self.prepare(id, at, &effect);
+        self.prepare(id, effect);
         let dest = &mut self.dests[id as usize];
         let old = dest.slots.remove(at);
         for place in [&mut dest.best, &mut dest.second] {
@@ -529,51 +554,70 @@ impl Loc {
     }
 
     /// What it does to what was chosen that the path at this place becomes one of this rank, or one that takes no part.
+    ///
+    /// Of two ranks the lower goes before the other whatever else there is, and the second best has the lowest of all but the best. So a path that
+    /// is beyond both changes nothing, and one that is clearly before one of them takes its place.
     fn effect(&self, id: u32, at: Option<usize>, new: Option<u64>) -> Effect {
         let dest = &self.dests[id as usize];
         if dest.is_open {
             return Effect::Open;
         }
         let old = at.map(|at| &dest.slots[at]).filter(|slot| slot.takes_part());
-        if old.is_none() && new.is_none() {
+        let ((Some(_), _) | (None, Some(_))) = (old, new) else {
             return Effect::Nothing;
-        }
-        if self.keeps_second || !self.decision.ranks() || new == Some(u64::MAX) {
+        };
+        let Some(best) = dest.slots.get(dest.best as usize) else {
+            let is_first = old.is_none() && !dest.slots.iter().any(Slot::takes_part);
+            return match new {
+                Some(rank) if is_first && self.decision.ranks() && rank != u64::MAX => Effect::Chosen(IT, NONE),
+                _ => Effect::Open,
+            };
+        };
+        if !self.decision.ranks() {
             return Effect::Open;
         }
-        if dest.best == NONE {
+        let is = |place: u32| at == Some(place as usize);
+        // Without a second one that is known, nothing is known of the paths beyond the best one but that none is before it.
+        let beyond = match dest.slots.get(dest.second as usize) {
+            Some(second) => second.rank,
+            None if self.keeps_second || dest.slots.len() == 1 => u64::MAX,
+            None => best.rank,
+        };
+        let (is_best, is_second) = (is(dest.best), is(dest.second));
+        if is_best {
             return match new {
-                Some(rank) if !dest.slots.iter().any(Slot::takes_part) => Effect::Best(rank),
+                Some(rank) if rank < beyond => Effect::Chosen(IT, dest.second),
                 _ => Effect::Open,
             };
         }
-        if at == Some(dest.best as usize) {
-            return match new {
-                Some(rank) if rank < dest.rank || dest.slots.len() == 1 => Effect::Best(rank),
-                _ => Effect::Open,
-            };
-        }
-        if old.is_some_and(|old| self.rank(old) <= dest.rank) {
+        let limit = if self.keeps_second { beyond } else { best.rank };
+        if old.is_some_and(|old| old.rank <= limit) && !is_second {
             return Effect::Open;
         }
         match new {
-            Some(rank) if rank == dest.rank => Effect::Open,
-            Some(rank) if rank < dest.rank => Effect::Best(rank),
-            _ => Effect::Nothing,
+            Some(rank) if rank < best.rank => match self.keeps_second {
+                true if best.rank < beyond => Effect::Chosen(IT, dest.best),
+                true => Effect::Open,
+                false => Effect::Chosen(IT, NONE),
+            },
+            Some(rank) if self.keeps_second && rank > best.rank && rank < beyond => Effect::Chosen(dest.best, IT),
+            Some(rank) if rank > limit && !is_second => Effect::Nothing,
+            None if !is_second => Effect::Nothing,
+            _ => Effect::Open,
         }
     }
 
     /// Before a change: note how it was.
-    fn prepare(&mut self, id: u32, at: usize, effect: &Effect) {
+    fn prepare(&mut self, id: u32, effect: Effect) {
         if matches!(effect, Effect::Nothing) {
             return;
         }
         self.undo(id);
         let dest = &mut self.dests[id as usize];
-        if let Effect::Best(rank) = effect {
-            (dest.best, dest.rank, dest.is_multi) = (at as u32, *rank, false);
-        } else {
-            dest.is_open = true;
+        match effect {
+            Effect::Chosen(IT, _) => dest.is_multi = false,
+            Effect::Chosen(..) | Effect::Nothing => {}
+            Effect::Open => dest.is_open = true,
         }
     }
 
@@ -584,7 +628,7 @@ impl Loc {
         }
         let slot = |at: u32| dest.slots.get(at as usize).copied();
         let (best, second) = (slot(dest.best), slot(dest.second));
-        let equal = if dest.is_multi { self.others(dest) } else { Vec::new() };
+        let equal = if dest.is_multi { self.others(dest).into_vec() } else { Vec::new() };
         let more = (second.is_some() || !equal.is_empty()).then(|| Box::new(More { second, equal }));
         self.undos.push(Undo {
             id,
@@ -607,41 +651,64 @@ impl Loc {
 
     // --- decisions ----------------------------------------------------------------------------------------------------
 
-    /// Of the paths that take part: the rounds' view, and their places.
-    fn candidates<'a>(&'a self, dest: &'a Dest) -> (SmallVec<[Candidate<'a>; 8]>, SmallVec<[u32; 8]>) {
-        let all = dest.slots.iter().enumerate().filter(|(_, slot)| slot.takes_part());
-        all.map(|(at, slot)| (self.candidate(slot), at as u32)).unzip()
+    /// Of the paths that take part, and for which it holds: the rounds' view, and their places.
+    fn candidates<'a>(
+        &'a self,
+        dest: &'a Dest,
+        is_wanted: impl Fn(u32, &Slot) -> bool,
+    ) -> (SmallVec<[Candidate<'a>; 8]>, SmallVec<[u32; 8]>) {
+        let (mut candidates, mut places) = (SmallVec::new(), SmallVec::new());
+        for (at, slot) in dest.slots.iter().enumerate() {
+            if slot.takes_part() && is_wanted(at as u32, slot) {
+                candidates.push(self.candidate(slot));
+                places.push(at as u32);
+            }
+        }
+        (candidates, places)
+    }
+
+    /// The best of all but one, and the multipath set. Only those of the lowest rank come into question.
+    fn winner(&self, dest: &Dest, but: u32) -> (u32, SmallVec<[u32; 8]>) {
+        let ranks = self.decision.ranks();
+        let (mut lowest, mut at, mut count) = (u64::MAX, NONE, 0);
+        for (place, slot) in dest.slots.iter().enumerate() {
+            if place as u32 == but || !slot.takes_part() || slot.rank > lowest {
+                continue;
+            }
+            count = if slot.rank < lowest { 1 } else { count + 1 };
+            (lowest, at) = (slot.rank, place as u32);
+        }
+        if ranks && (lowest == u64::MAX || count == 1) {
+            return if lowest == u64::MAX {
+                (NONE, SmallVec::new())
+            } else {
+                (at, SmallVec::from_slice(&[at]))
+            };
+        }
+        let (candidates, places) = self.candidates(dest, |place, slot| place != but && (!ranks || slot.rank == lowest));
+        let chosen = self.decision.decide(&candidates);
+        let equal = chosen.equal.iter().map(|i| places[*i]).collect();
+        (chosen.best.map_or(NONE, |i| places[i]), equal)
     }
 
     /// The multipath set without the best, as it is by the present paths.
-    fn others(&self, dest: &Dest) -> Vec<Slot> {
-        let (candidates, places) = self.candidates(dest);
-        let chosen = self.decision.decide(&candidates);
-        let others = chosen.equal.iter().filter(|i| Some(**i) != chosen.best);
-        let mut others: Vec<Slot> = others.map(|i| dest.slots[places[*i] as usize]).collect();
+    fn others(&self, dest: &Dest) -> SmallVec<[Slot; 8]> {
+        let (best, equal) = self.winner(dest, NONE);
+        let others = equal.iter().filter(|place| **place != best);
+        let mut others: SmallVec<[Slot; 8]> = others.map(|place| dest.slots[*place as usize]).collect();
         others.sort_by_key(|slot| (self.head(slot).next_hop, self.sources.peer(slot.source)));
         others
     }
 
     /// Choose: best, second, whether the multipath set has others.
     fn choose(&self, dest: &Dest) -> (u32, u32, bool) {
-        if let ([only], false) = (&dest.slots[..], self.keeps_second) {
-            let is_best = only.takes_part() && self.sources.get(only.source).usable;
-            return (if is_best { 0 } else { NONE }, NONE, false);
-        }
-        let (mut candidates, mut places) = self.candidates(dest);
-        let chosen = self.decision.decide(&candidates);
-        let Some(best) = chosen.best else {
-            return (NONE, NONE, false);
+        let (best, equal) = self.winner(dest, NONE);
+        let second = if self.keeps_second && best != NONE {
+            self.winner(dest, best).0
+        } else {
+            NONE
         };
-        let place = places[best];
-        let mut second = NONE;
-        if self.keeps_second && candidates.len() > 1 {
-            candidates.remove(best);
-            places.remove(best);
-            second = self.decision.decide(&candidates).best.map_or(NONE, |i| places[i]);
-        }
-        (place, second, chosen.equal.len() > 1)
+        (best, second, equal.len() > 1)
     }
 
     /// Decide what is dirty. How it was comes back, and stands until `done`.
@@ -651,9 +718,8 @@ impl Loc {
             if self.dests[undo.id as usize].is_open {
                 let dest = &self.dests[undo.id as usize];
                 let (best, second, is_multi) = self.choose(dest);
-                let rank = dest.slots.get(best as usize).map_or(u64::MAX, |slot| self.rank(slot));
                 let dest = &mut self.dests[undo.id as usize];
-                (dest.best, dest.second, dest.is_multi, dest.rank) = (best, second, is_multi, rank);
+                (dest.best, dest.second, dest.is_multi) = (best, second, is_multi);
             }
             let dest = &self.dests[undo.id as usize];
             let (best, second) = (
@@ -744,7 +810,7 @@ impl Loc {
         };
         match self.undos.get(dest.undo as usize) {
             Some(undo) => undo.more.iter().flat_map(|more| &more.equal).copied().collect(),
-            None if dest.is_multi => self.others(dest),
+            None if dest.is_multi => self.others(dest).into_vec(),
             None => Vec::new(),
         }
     }
@@ -755,7 +821,7 @@ impl Loc {
         let Some(dest) = self.dests.get(id as usize) else {
             return Vec::new();
         };
-        let (candidates, places) = self.candidates(dest);
+        let (candidates, places) = self.candidates(dest, |_, _| true);
         let chosen = self.decision.decide(&candidates);
         let row = |i: usize| {
             let slot = &dest.slots[places[i] as usize];

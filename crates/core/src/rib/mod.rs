@@ -18,6 +18,7 @@ use crate::policy::{CountBy, OverLimit, OwnBest, PeerConfig, Tags};
 use crate::prefix::Prefix;
 use crate::wire::fast;
 use crate::wire::nlri::version_of;
+use crate::wire::update::Families;
 use crate::wire::{HEADER_LENGTH, NotificationError, ParseOptions, Update, Updates, framing, message_type, notification::code};
 
 pub mod adj_in;
@@ -308,6 +309,11 @@ impl Rib {
         let options = ParseOptions {
             four_octet: session.four_octet,
             ebgp: peer.config.ebgp,
+            families: Families {
+                ipv4: session.ipv4,
+                ipv6: session.ipv6,
+            },
+            rejects_sets: peer.config.reject_as_sets,
         };
         let is_plain = is_plain(&peer.config);
         let mut rest = updates;
@@ -318,7 +324,10 @@ impl Rib {
             };
             let (message, after) = rest.split_at(length);
             rest = after;
-            if options.four_octet && self.take_fast(number, message.get(HEADER_LENGTH..).unwrap_or_default(), options.ebgp, is_plain) {
+            if options.four_octet
+                && session.ipv4
+                && self.take_fast(number, message.get(HEADER_LENGTH..).unwrap_or_default(), options.ebgp, is_plain)
+            {
                 continue;
             }
             for update in Updates::new(message, options) {
@@ -510,7 +519,8 @@ fn source_of(number: u32, config: &PeerConfig, router_id: Ipv4Addr) -> Source {
 /// Whether routes may be judged otherwise, all that `Source` holds aside.
 fn is_judged_otherwise(a: &PeerConfig, b: &PeerConfig) -> bool {
     let facts = |c: &PeerConfig| -> (usize, bool, IpAddr) { (c.allowas_in, c.discard_med, c.local_address) };
-    facts(a) != facts(b) || a.checks != b.checks || a.import != b.import
+    let asked = |c: &PeerConfig| (c.first_as, c.reject_martians, c.requires_policy, c.role);
+    facts(a) != facts(b) || asked(a) != asked(b) || a.checks != b.checks || a.import != b.import
 }
 
 fn no_peer(number: u32) -> RequestError {

@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use serde::Deserialize;
 
 use super::adj_in::Outcome;
-use super::loc::Slot;
 use super::source::{OURSELVES, Source};
 use super::{RequestError, Rib};
 use crate::attributes::{Attributes, Origin, parse_large_community, sequence};
@@ -67,15 +66,11 @@ impl Rib {
             invalid: None,
             summaries: Box::default(),
         };
-        let slot = Slot {
-            received: self.loc.blocks.of(&attributes),
-            outcome: self.loc.keep(outcome),
-            source: self.own_source(tags),
-            flags: 0,
-        };
+        let (received, outcome) = (self.loc.blocks.of(&attributes), self.loc.keep(outcome));
+        let source = self.own_source(tags);
         let id = self.loc.number(&prefix);
-        let rank = self.loc.rank(&slot);
-        self.loc.put(id, slot, rank);
+        let slot = self.loc.ranked(received, outcome, source, 0);
+        self.loc.put(id, slot);
         Ok(())
     }
 

@@ -165,6 +165,7 @@ impl Chunk {
         let options = ParseOptions {
             four_octet: encoding.four_octet,
             ebgp: false,
+            ..ParseOptions::ALL
         };
         let updates = Updates::new(self.bytes.get(from..).unwrap_or_default(), options).flatten();
         let prefixes: Vec<Prefix> = updates

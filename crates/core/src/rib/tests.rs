@@ -57,11 +57,7 @@ fn told(rib: &mut Rib, peer: u32, max_bytes: usize) -> (usize, usize) {
         if data.is_empty() {
             return (announced, withdrawn);
         }
-        let options = ParseOptions {
-            four_octet: true,
-            ebgp: true,
-        };
-        for update in Updates::new(&data, options) {
+        for update in Updates::new(&data, ParseOptions::ALL) {
             let update = update.unwrap();
             announced += update.announced.len();
             withdrawn += update.withdrawn.len();

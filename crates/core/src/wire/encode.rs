@@ -243,7 +243,14 @@ fn write_attributes(attributes: &Attributes, options: &EncodeOptions) -> Option<
         let value: Vec<u8> = parts.flat_map(|part| part.to_be_bytes()).collect();
         put(&mut out, both, kind::LARGE_COMMUNITIES, &value)?;
     }
-    for (flags, kind, value) in &attributes.unknown {
+    let (low, high): (Vec<_>, Vec<_>) = attributes.unknown.iter().partition(|(_, kind, _)| *kind < kind::ONLY_TO_CUSTOMER);
+    for (flags, kind, value) in low {
+        put(&mut out, flags & !EXTENDED_LENGTH, *kind, value)?;
+    }
+    if let Some(asn) = attributes.only_to_customer {
+        put(&mut out, both, kind::ONLY_TO_CUSTOMER, &asn.to_be_bytes())?;
+    }
+    for (flags, kind, value) in high {
         put(&mut out, flags & !EXTENDED_LENGTH, *kind, value)?;
     }
     Some(out)

@@ -234,7 +234,15 @@ mod tests {
     fn compare(body: &[u8], ebgp: bool) -> bool {
         let mut scratch = Vec::new();
         let Some(fast) = read(body, ebgp, &mut scratch) else { return false };
-        let slow = Update::parse(body, ParseOptions { four_octet: true, ebgp }).expect("what the fast one reads is fine");
+        let slow = Update::parse(
+            body,
+            ParseOptions {
+                ebgp,
+                rejects_sets: true,
+                ..ParseOptions::ALL
+            },
+        )
+        .expect("what the fast one reads is fine");
         let prefixes = |octets: &[u8]| {
             let (mut all, mut compact) = (Vec::new(), Vec::new());
             nlri::read(octets, 4, &mut all).unwrap();

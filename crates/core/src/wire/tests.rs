@@ -11,13 +11,10 @@ use super::*;
 use crate::attributes::{AsPath, Attributes, Origin, Segment, parse_as_path};
 use crate::prefix::Prefix;
 
-const EBGP: ParseOptions = ParseOptions {
-    four_octet: true,
-    ebgp: true,
-};
+const EBGP: ParseOptions = ParseOptions::ALL;
 const IBGP: ParseOptions = ParseOptions {
-    four_octet: true,
     ebgp: false,
+    ..ParseOptions::ALL
 };
 const WRITE: EncodeOptions = EncodeOptions {
     four_octet: true,
@@ -406,7 +403,7 @@ fn the_verdicts_are_those_of_rfc_7606() {
     let lines: Vec<String> = TABLE.iter().map(line).collect();
     let expected = [
         "1 WWWDW", "2 WWWDW", "3 WWWDW", "4 WWWDD", "5 WWWDD", "6 WDDDD", "7 WDDDD", "8 WWWDD", "9 WWWDD", "10 WWWDD", "14 WRRRD",
-        "15 WRRRD", "16 WWWDD", "17 WDDDD", "18 WDDDD", "32 WWWDD",
+        "15 WRRRD", "16 WWWDD", "17 WDDDD", "18 WDDDD", "25 WWWDD", "26 DDDDD", "32 WWWDD", "35 WWWDD",
     ];
     assert_eq!(lines, expected);
 }
@@ -463,6 +460,7 @@ fn any_attributes() -> impl Strategy<Value = Attributes> {
             large_communities: communities.2,
             originator_id: reflection.0,
             cluster_list: reflection.1,
+            only_to_customer: basic.3.filter(|n| n.is_multiple_of(2)),
             unknown: unknown.into_iter().map(|(kind, value)| (0xE0, kind, value)).collect(),
         };
         attributes.normalize();
@@ -494,7 +492,7 @@ proptest! {
             expected.cluster_list.clear();
         }
         let mut announced = Vec::new();
-        for update in Updates::new(&bytes, ParseOptions { four_octet, ebgp }) {
+        for update in Updates::new(&bytes, ParseOptions { four_octet, ebgp, ..EBGP }) {
             let update = update.unwrap();
             prop_assert_eq!(&update.treat_as_withdraw, &None);
             prop_assert_eq!(&update.discarded, &Vec::<String>::new());
@@ -522,7 +520,7 @@ proptest! {
 
     #[test]
     fn noise_never_panics(bytes in vec(any::<u8>(), 0..300), four_octet: bool, ebgp: bool) {
-        let options = ParseOptions { four_octet, ebgp };
+        let options = ParseOptions { four_octet, ebgp, ..EBGP };
         let _ = Update::parse(&bytes, options);
         let _ = Update::parse(&[&[0, 0], &(bytes.len() as u16).to_be_bytes()[..], &bytes].concat(), options);
         let _: Vec<_> = Updates::new(&bytes, options).collect();
@@ -546,7 +544,7 @@ proptest! {
             body[at] = octet;
         }
         for bytes in [&body[..], &body[..cut.index(body.len())]] {
-            let parsed = Update::parse(bytes, ParseOptions { four_octet, ebgp: false });
+            let parsed = Update::parse(bytes, ParseOptions { four_octet, ..IBGP });
             if let Ok(Update { announced, attributes: Some(attributes), .. }) = parsed {
                 let _ = encode_update_runs(&attributes, &announced, &options);
             }

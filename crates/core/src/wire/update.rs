@@ -20,6 +20,36 @@ pub struct ParseOptions {
     pub four_octet: bool,
     /// The peer is external: LOCAL_PREF, ORIGINATOR_ID and CLUSTER_LIST are left out (RFC 7606 sections 7.5, 7.9, 7.10).
     pub ebgp: bool,
+    /// Families that were agreed on; prefixes of others are ignored (RFC 4760 section 8).
+    pub families: Families,
+    /// Routes with an AS_SET in their path are as if withdrawn (RFC 9774 section 3).
+    pub rejects_sets: bool,
+}
+
+impl ParseOptions {
+    /// All that may be read, of an external peer of four-octet AS numbers.
+    pub const ALL: Self = Self {
+        four_octet: true,
+        ebgp: true,
+        families: Families { ipv4: true, ipv6: true },
+        rejects_sets: false,
+    };
+}
+
+/// Which of the families that we know were agreed on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Families {
+    /// IPv4 unicast.
+    pub ipv4: bool,
+    /// IPv6 unicast.
+    pub ipv6: bool,
+}
+
+impl Families {
+    /// The IP version of a family that was agreed on.
+    fn version_of(self, afi: u16, safi: u8) -> Option<u8> {
+        nlri::version_of(afi, safi).filter(|version| if *version == 4 { self.ipv4 } else { self.ipv6 })
+    }
 }
 
 /// What an UPDATE says. First the withdrawals hold, then the announcements (RFC 4271 section 4.3).
@@ -57,12 +87,18 @@ impl Update {
         nlri::read(withdrawn, 4, &mut update.withdrawn).map_err(network)?;
         let mut announced = Vec::new();
         nlri::read(reader.rest(), 4, &mut announced).map_err(network)?;
+        let reaches = !announced.is_empty();
+        if !options.families.ipv4 {
+            update.withdrawn.clear();
+            announced.clear();
+        }
         if body == [0, 0, 0, 0] {
             update.end_of_rib = Some((1, 1));
         }
         if !attributes.is_empty() {
             let mut list = List::new(options);
             list.read(attributes, &mut update.withdrawn)?;
+            list.reaches |= reaches;
             list.finish(announced, &mut update)?;
         } else if !announced.is_empty() {
             List::new(options).finish(announced, &mut update)?;
@@ -74,8 +110,8 @@ impl Update {
 /// Attributes from octets that `write_block` wrote, or that are such.
 pub(crate) fn read_block(octets: &[u8], next_hop: IpAddr) -> Attributes {
     let mut list = List::new(ParseOptions {
-        four_octet: true,
         ebgp: false,
+        ..ParseOptions::ALL
     });
     let read = list.read(octets, &mut Vec::new());
     debug_assert!(read.is_ok() && list.withdraw.is_none() && list.discarded.is_empty(), "{octets:?}");
@@ -214,6 +250,9 @@ impl List {
             Err((Defect::Repeated, "more than once".into()))
         } else if row.internal_only && self.options.ebgp {
             Err((Defect::External, "from an external peer".into()))
+        } else if matches!(raw.kind, kind::AS4_PATH | kind::AS4_AGGREGATOR) && self.options.four_octet {
+            // A speaker of four octets must not send these two; they are left out, however they look (RFC 6793 section 4.1).
+            Err((Defect::External, "from a speaker of four-octet AS numbers".into()))
         } else if raw.flags & (OPTIONAL | TRANSITIVE) != row.flags {
             // The prefixes must still be known for them to be withdrawn (RFC 7606 section 3 j).
             if matches!(raw.kind, kind::MP_REACH | kind::MP_UNREACH)
@@ -264,6 +303,14 @@ impl List {
         Ok(())
     }
 
+    /// RFC 9774 section 3.
+    fn refuse_sets(&mut self, name: &str, path: &[Segment]) {
+        let is_set = |segment: &&Segment| matches!(segment, Segment::Set(_));
+        if let (true, Some(set)) = (self.options.rejects_sets, path.iter().find(is_set)) {
+            self.treat_as_withdraw(format!("{name}: AS_SET {set}"));
+        }
+    }
+
     /// Note that this type is there; whether for the first time.
     fn mark(&mut self, kind: u8) -> bool {
         let (word, bit) = (usize::from(kind >> 6), 1u64 << (kind & 63));
@@ -288,7 +335,11 @@ impl List {
                 let [octet] = fixed(value)?;
                 attributes.origin = Origin::from_octet(octet).ok_or_else(|| (Defect::Value, format!("undefined value {octet}")))?;
             }
-            kind::AS_PATH => attributes.as_path = as_path::read(value, self.options.four_octet).map_err(content)?,
+            kind::AS_PATH => {
+                attributes.as_path = as_path::read(value, self.options.four_octet).map_err(content)?;
+                let path = attributes.as_path.clone();
+                self.refuse_sets("AS_PATH", &path);
+            }
             kind::NEXT_HOP => {
                 let next_hop = Ipv4Addr::from(fixed::<4>(value)?);
                 self.next_hop = Some(next_hop);
@@ -306,15 +357,22 @@ impl List {
             kind::COMMUNITIES => attributes.communities = list(value, u32::from_be_bytes)?,
             kind::EXTENDED_COMMUNITIES => attributes.extended_communities = list(value, u64::from_be_bytes)?,
             kind::LARGE_COMMUNITIES => attributes.large_communities = list(value, large_community)?,
+            kind::ONLY_TO_CUSTOMER => attributes.only_to_customer = Some(u32::from_be_bytes(fixed(value)?)),
+            kind::IPV6_EXTENDED_COMMUNITIES => {
+                list(value, |octets: [u8; 20]| octets)?;
+                attributes
+                    .unknown
+                    .push((OPTIONAL | TRANSITIVE | raw.flags & PARTIAL, raw.kind, value.to_vec()));
+            }
             kind::ORIGINATOR_ID => attributes.originator_id = Some(fixed::<4>(value)?.into()),
             kind::CLUSTER_LIST => attributes.cluster_list = list(value, Ipv4Addr::from)?,
             kind::MP_REACH => self.reach(value)?,
             kind::MP_UNREACH => self.unreach(value, withdrawn)?,
-            // A speaker of four octets must not send these two; they are left out (RFC 6793 section 4.1).
-            kind::AS4_PATH | kind::AS4_AGGREGATOR if self.options.four_octet => {
-                return Err((Defect::Value, "from a speaker of four-octet AS numbers".into()));
+            kind::AS4_PATH => {
+                let path = as_path::read_as4(value).map_err(content)?;
+                self.refuse_sets("AS4_PATH", &path);
+                self.as4_path = Some(path);
             }
-            kind::AS4_PATH => self.as4_path = Some(as_path::read_as4(value).map_err(content)?),
             kind::AS4_AGGREGATOR => self.as4_aggregator = Some(aggregator(value, true)?),
             _ => {}
         }
@@ -330,7 +388,7 @@ impl List {
         let next_hop = reader.take(usize::from(length)).ok_or_else(short)?;
         let _reserved = reader.u8().ok_or_else(short)?;
         self.reaches = !reader.is_empty();
-        let Some(version) = nlri::version_of(afi, safi) else {
+        let Some(version) = self.options.families.version_of(afi, safi) else {
             return Ok(());
         };
         let next_hop = match (version, next_hop) {
@@ -355,7 +413,7 @@ impl List {
         let (afi, safi) = family.ok_or_else(|| (Defect::Length, "shorter than its fields".to_string()))?;
         self.unreached = Some((afi, safi));
         self.unreached_any = !reader.is_empty();
-        match nlri::version_of(afi, safi) {
+        match self.options.families.version_of(afi, safi) {
             Some(version) => nlri::read(reader.rest(), version, withdrawn).map_err(content),
             None => Ok(()),
         }
@@ -503,7 +561,7 @@ fn aggregator(value: &[u8], four_octet: bool) -> Result<(u32, Ipv4Addr), Wrong> 
 /// Whether an address can be a next hop's (RFC 4271 section 6.3: "a valid IP host address").
 pub(super) fn may_be_host(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(a) => !a.is_unspecified() && a.octets()[0] < 224,
+        IpAddr::V4(a) => (1..224).contains(&a.octets()[0]),
         IpAddr::V6(a) => !a.is_unspecified() && !a.is_multicast(),
     }
 }

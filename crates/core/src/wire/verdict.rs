@@ -60,8 +60,14 @@ pub mod kind {
     pub const AS4_PATH: u8 = 17;
     /// AS4_AGGREGATOR (RFC 6793 section 3).
     pub const AS4_AGGREGATOR: u8 = 18;
+    /// IPv6 Address Specific EXTENDED COMMUNITIES (RFC 5701 section 2).
+    pub const IPV6_EXTENDED_COMMUNITIES: u8 = 25;
+    /// AIGP (RFC 7311 section 3).
+    pub const AIGP: u8 = 26;
     /// LARGE_COMMUNITY (RFC 8092 section 3).
     pub const LARGE_COMMUNITIES: u8 = 32;
+    /// ONLY_TO_CUSTOMER (RFC 9234 section 5).
+    pub const ONLY_TO_CUSTOMER: u8 = 35;
 }
 
 /// The Optional flag.
@@ -118,12 +124,13 @@ const WELL_KNOWN: u8 = TRANSITIVE;
 const NON_TRANSITIVE: u8 = OPTIONAL;
 const BOTH: u8 = OPTIONAL | TRANSITIVE;
 
-/// The table: RFC 7606 sections 3 and 7, RFC 6793 section 6, RFC 7607 section 2, RFC 8092 section 6. By type code.
+/// The table: RFC 7606 sections 3 and 7, RFC 6793 section 6, RFC 7607 section 2, RFC 7311 section 3.2, RFC 8092 section 6, RFC 9234 section 5. By
+/// type code.
 ///
 /// A malformed value of MP_REACH_NLRI or MP_UNREACH_NLRI resets, as its prefixes can't be known (section 3 j); its next hop alone,
 /// where it is no host's address, is `Defect::Value` of NEXT_HOP.
 #[rustfmt::skip]
-pub const TABLE: [Row; 16] = [
+pub const TABLE: [Row; 19] = [
     //                                                                  flags length value repeated missing  internal only
     row(kind::ORIGIN, "ORIGIN", WELL_KNOWN,                             [W,    W,     W,    D,       W], false),
     row(kind::AS_PATH, "AS_PATH", WELL_KNOWN,                           [W,    W,     W,    D,       W], false),
@@ -140,7 +147,10 @@ pub const TABLE: [Row; 16] = [
     row(kind::EXTENDED_COMMUNITIES, "EXTENDED COMMUNITIES", BOTH,       [W,    W,     W,    D,       D], false),
     row(kind::AS4_PATH, "AS4_PATH", BOTH,                               [W,    D,     D,    D,       D], false),
     row(kind::AS4_AGGREGATOR, "AS4_AGGREGATOR", BOTH,                   [W,    D,     D,    D,       D], false),
+    row(kind::IPV6_EXTENDED_COMMUNITIES, "IPv6 EXTENDED COMMUNITIES", BOTH, [W, W,    W,    D,       D], false),
+    row(kind::AIGP, "AIGP", NON_TRANSITIVE,                             [D,    D,     D,    D,       D], false),
     row(kind::LARGE_COMMUNITIES, "LARGE_COMMUNITY", BOTH,               [W,    W,     W,    D,       D], false),
+    row(kind::ONLY_TO_CUSTOMER, "ONLY_TO_CUSTOMER", BOTH,               [W,    W,     W,    D,       D], false),
 ];
 
 /// The table's line of this type code; None for a type we do not know.
