@@ -19,7 +19,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from tests.live.adversary import attributes, families, lists, messages, opens, stories, storm, unknown
+from tests.live.adversary import attributes, burdens, families, lists, messages, opens, stories, storm, unknown
 from tests.live.adversary.bench import Bench, Case
 from tests.live.adversary.messages import Message
 from tests.live.adversary.others import OTHERS
@@ -30,6 +30,7 @@ TABLES = (attributes, families, lists, unknown, messages, opens)
 
 
 def cases(only: str) -> Iterator[Case | Message]:
+    """All lines with these words in their name."""
     for table in TABLES:
         for case in table.all_cases():
             if only in case.name:
@@ -49,6 +50,7 @@ def judged(bench: Bench, server: Any, case: Case | Message, name: str) -> list[s
 
 
 def server_of(name: str, directory: Path, mode: str, groups: dict[str, Group]) -> Any:
+    """The speaker under test, not started yet."""
     if name != "dualhome":
         return OTHERS[name](directory, groups=groups)
     if mode == "azure":
@@ -74,7 +76,7 @@ def score(name: str, args: argparse.Namespace) -> tuple[int, int]:
                 for line in result.wrong if args.verbose else result.wrong[:10]:
                     print(f"  {line}")
                 return result.sent, len(result.wrong)
-            lines: Iterator[Any] = iter(stories.STORIES) if args.stories else cases(args.only)
+            lines: Iterator[Any] = iter(burdens.STORIES) if args.stories else cases(args.only)
             for each in lines:
                 if args.stories and args.only not in each.name:
                     continue
@@ -98,6 +100,7 @@ def score(name: str, args: argparse.Namespace) -> tuple[int, int]:
 
 
 def main() -> int:
+    """Score the speakers; 1 where ours fails a line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--engines", default="dualhome")
     parser.add_argument("--mode", default="router", choices=["router", "server", "azure"], help="what ours behaves like")

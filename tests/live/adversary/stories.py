@@ -25,6 +25,8 @@ class Server(Protocol):
 
     def memory_kb(self) -> int: ...
 
+    def log(self) -> str: ...
+
 
 Tell = Callable[[Bench, Server], list[str]]
 
@@ -63,12 +65,12 @@ def run(each: Story, bench: Bench, server: Server) -> list[str]:
     return wrong + bench.world.faults[faults:]
 
 
-def _again(bench: Bench, peer: Peer) -> Peer:
+def again(bench: Bench, peer: Peer) -> Peer:
     """A connection more of the same peer."""
     return Peer(bench.world, peer.address, peer.asn, peer.told, peer.name + "'", peer.router_id).connect()
 
 
-def _marks(bench: Bench, peer: Peer, context: Context) -> list[str]:
+def marks(bench: Bench, peer: Peer, context: Context) -> list[str]:
     return [] if bench.mark(peer, context) and peer.up else [f"the session of {peer.name} doesn't live: {peer.outcome()}"]
 
 
@@ -76,9 +78,9 @@ def _let_in(bench: Bench, peer: Peer, context: Context) -> list[str]:
     """Whether a session comes up within 8 s, a few attempts allowed."""
     end = time.monotonic() + 8
     while time.monotonic() < end:
-        good = _again(bench, peer)
+        good = again(bench, peer)
         if good.establish():
-            return _marks(bench, good, context)
+            return marks(bench, good, context)
         bench.world.rest(0.25)
     return [f"a good session isn't let in: {good.outcome()}"]
 
@@ -89,22 +91,22 @@ def _let_in(bench: Bench, peer: Peer, context: Context) -> list[str]:
 @story("a second connection with an OPEN while the session is up", "RFC 4271 6.8")
 def second_open(bench: Bench, server: Server) -> list[str]:
     peer, context = bench.begin("ebgp")
-    second = _again(bench, peer)
+    second = again(bench, peer)
     second.send(second.our_open())
     bench.world.wait(lambda: second.over, LIMIT_S)
     wrong = [] if second.outcome() in ("reset 6/7", "closed") else [f"the second one: {second.outcome()}"]
-    return wrong + _marks(bench, peer, context)
+    return wrong + marks(bench, peer, context)
 
 
 @story("a second connection that says nothing while the session is up", "RFC 4271 6.8")
 def second_silent(bench: Bench, server: Server) -> list[str]:
     peer, context = bench.begin("ebgp")
-    second = _again(bench, peer)
+    second = again(bench, peer)
     bench.world.rest(0.1)
-    wrong = _marks(bench, peer, context)
+    wrong = marks(bench, peer, context)
     second.close()
     bench.world.rest(0.1)
-    return wrong + _marks(bench, peer, context)
+    return wrong + marks(bench, peer, context)
 
 
 @story("a second connection with nonsense while the session is up", "RFC 4271 6.8")
@@ -118,19 +120,19 @@ def second_nonsense(bench: Bench, server: Server) -> list[str]:
         o.notification(6, 2),
         o.message(1, b"\4\0\0\0\xb4\1\2\3\4\0"),
     ):
-        second = _again(bench, peer)
+        second = again(bench, peer)
         second.send(nonsense)
         bench.world.wait(lambda second=second: second.over, LIMIT_S)
         if not second.over:
             return [f"a second connection lives after {nonsense[:40].hex()}"]
-    return _marks(bench, peer, context)
+    return marks(bench, peer, context)
 
 
 @story("two connections, both with an OPEN, neither with a KEEPALIVE", "RFC 4271 6.8")
 def two_opens(bench: Bench, server: Server) -> list[str]:
     peer = bench.peer("ebgp").connect()
     context = bench.context("ebgp", peer.address)
-    second = _again(bench, peer)
+    second = again(bench, peer)
     for each in (peer, second):
         each.send(each.our_open())
     bench.world.wait(lambda: peer.over or second.over, 2)
@@ -142,7 +144,7 @@ def two_opens(bench: Bench, server: Server) -> list[str]:
     live[0].send(o.keepalive())
     if not bench.world.wait(lambda: live[0].up, LIMIT_S):
         return [*wrong, f"no session is left: {live[0].outcome()}"]
-    return wrong + _marks(bench, live[0], context)
+    return wrong + marks(bench, live[0], context)
 
 
 @story("twenty connections that say nothing, then a good one", "RFC 4271 8.2.1")
@@ -150,7 +152,7 @@ def many_silent(bench: Bench, server: Server) -> list[str]:
     peer = bench.peer("ebgp").connect()
     context = bench.context("ebgp", peer.address)
     for _ in range(20):
-        _again(bench, peer)
+        again(bench, peer)
     return _let_in(bench, peer, context)
 
 
@@ -159,7 +161,7 @@ def connect_and_close(bench: Bench, server: Server) -> list[str]:
     peer = bench.peer("ebgp")
     context = bench.context("ebgp", peer.address)
     for number in range(100):
-        each = _again(bench, peer)
+        each = again(bench, peer)
         (each.reset if number % 2 else each.close)()
     return _let_in(bench, peer, context)
 
@@ -177,7 +179,7 @@ def strangers(bench: Bench, server: Server) -> list[str]:
     wrong = [f"{len(live)} strangers are still connected"] if live else []
     wrong += [f"a stranger has a session: {each.outcome()}" for each in crowd if each.up][:1]
     wrong += [f"a stranger is told {each.outcome()}" for each in crowd if each.outcome() not in ("closed", "reset 6/5", "reset 2/2")][:1]
-    return wrong + _marks(bench, peer, context)
+    return wrong + marks(bench, peer, context)
 
 
 @story("the session ends without a word and comes back", "RFC 4271 8.2.2")
@@ -190,14 +192,14 @@ def hang_up_and_return(bench: Bench, server: Server) -> list[str]:
         end = time.monotonic() + 8
         while not peer.up and time.monotonic() < end:
             bench.world.rest(0.25)
-            peer = _again(bench, peer)
+            peer = again(bench, peer)
             peer.establish()
         if not peer.up:
             return [f"it isn't let in again: {peer.outcome()}"]
         peer.send(bench.base(context))
         if not bench.world.wait(lambda: bench.everywhere(context.base, context.other), LIMIT_S):
             return ["its routes don't come back"]
-    return _marks(bench, peer, context)
+    return marks(bench, peer, context)
 
 
 # --- bytes ----------------------------------------------------------------------------------------------------------------
@@ -213,7 +215,7 @@ def octet_by_octet(bench: Bench, server: Server) -> list[str]:
         bench.world.pump(0)
     if not bench.world.wait(lambda: bench.everywhere(context.base, context.other, context.base6), LIMIT_S):
         return [f"not all was taken: {peer.outcome()}"]
-    return _marks(bench, peer, context)
+    return marks(bench, peer, context)
 
 
 @story("all messages in one go, before its OPEN has come", "RFC 4271 4.1")
@@ -223,7 +225,7 @@ def in_one_go(bench: Bench, server: Server) -> list[str]:
     peer.send(peer.our_open() + o.keepalive() + bench.base(context) + o.end_of_rib() + o.keepalive() + o.end_of_rib(o.IPV6))
     if not bench.world.wait(lambda: bench.everywhere(context.base, context.other, context.base6), LIMIT_S):
         return [f"not all was taken: {peer.outcome()}"]
-    return _marks(bench, peer, context)
+    return marks(bench, peer, context)
 
 
 @story("the connection ends within an UPDATE, at any octet", "RFC 4271 8.2.2")
@@ -311,7 +313,7 @@ def kept_by_updates(bench: Bench, server: Server) -> list[str]:
     for _ in range(5):
         peer.send(o.update(context.mandatory(), context.nlri()))
         bench.world.rest(1)
-    return _marks(bench, peer, context)
+    return marks(bench, peer, context)
 
 
 @story("hold time of 3 s, silence after OPEN", "RFC 4271 8.2.2 (OpenConfirm)", slow=True)
@@ -329,7 +331,7 @@ def no_hold(bench: Bench, server: Server) -> list[str]:
     if not peer.establish(peer.our_open(hold_s=0)):
         return [] if peer.outcome() == "reset 2/6" else [peer.outcome()]
     bench.world.rest(2)
-    return _marks(bench, peer, context)
+    return marks(bench, peer, context)
 
 
 # --- floods ---------------------------------------------------------------------------------------------------------------
@@ -367,7 +369,7 @@ def flapping(bench: Bench, server: Server) -> list[str]:
     peer, context = bench.begin("ebgp")
     announced, withdrawn = o.update(context.mandatory(), context.nlri()), o.update(b"", b"", context.nlri())
     peer.send((announced + withdrawn) * 100)
-    wrong = _marks(bench, peer, context)
+    wrong = marks(bench, peer, context)
     wrong += [] if bench.nowhere(context.base, context.new) else ["what was withdrawn at last is there"]
     peer.send((withdrawn + announced) * 100)
     peer.send(o.update(b"", b"", o.prefix(context.mark)))
@@ -379,14 +381,14 @@ def flapping(bench: Bench, server: Server) -> list[str]:
 def keepalives(bench: Bench, server: Server) -> list[str]:
     peer, context = bench.begin("ebgp")
     peer.send(o.keepalive() * 50_000)
-    return _marks(bench, peer, context)
+    return marks(bench, peer, context)
 
 
 @story("twenty thousand empty UPDATEs in one go", "RFC 4724 2")
 def ends_of_rib(bench: Bench, server: Server) -> list[str]:
     peer, context = bench.begin("ebgp")
     peer.send((o.end_of_rib() + o.end_of_rib(o.IPV6)) * 10_000)
-    return _marks(bench, peer, context)
+    return marks(bench, peer, context)
 
 
 @story("a peer that asks for all routes again and again, and doesn't read", "RFC 2918, RFC 9687", slow=True)
