@@ -21,6 +21,8 @@ from dualhome.units import Duration, Instant, seconds
 COMMUNITIES: Final = ("65001:1", "65001:2", "65517:65517", "no-export", "no-advertise")
 TIES: Final = ("router-id", "cluster-list", "peer-address", "peer")
 SERVER_ASN, REFLECTED_ASN = 65515, 65000
+SUMMARY: Final = "172.16.0.0/12"
+"""What summaries are made of routes to; some speakers have it themselves, too."""
 KINDS: Final = {
     Kind.KILL: 2, Kind.VANISH: 2, Kind.STOP: 2, Kind.SILENCE: 3, Kind.STALL: 3, Kind.CUT: 4, Kind.JUMP: 1, Kind.REFRESH: 2, Kind.RESET: 2,
     Kind.SLIP_IN: 4, Kind.MUTATE: 4, Kind.CHANGE: 6,
@@ -71,8 +73,9 @@ class _Drawing:
         speakers = {name: self._speaker(node, peers[name]) for name, node in self.nodes.items()}
         ends = seconds(self.rng.uniform(30, 90))
         return Case(
-            seed=self.seed, shape=self.shape, speakers=speakers, links=links, faults=self._faults(speakers, ends), ends=Instant(ends)
-        )
+            seed=self.seed, shape=self.shape, speakers=speakers, links=links, faults=self._faults(speakers, ends), ends=Instant(ends),
+            deferred=self.rng.choice((0.0, 0.3, 0.9)),
+        )  # fmt: skip
 
     # --- networks -----------------------------------------------------------------------------------------------------
 
@@ -116,7 +119,8 @@ class _Drawing:
         count = rng.choice((2, 4, 6, 8)) if rng.random() < 0.97 else 150
         fourth = [Prefix.parse(f"172.{16 + number % 16}.{number // 16 * 4}.0/{rng.choice((22, 23, 24))}") for number in range(count)]
         sixth = [Prefix.parse(f"fd01:{number:x}::/32") for number in range(rng.randint(0, 2))]
-        return [*fourth, *sixth, *([Prefix.parse("0.0.0.0/0")] if rng.random() < 0.3 else [])]
+        known = [Prefix.parse(SUMMARY)] if rng.random() < 0.4 else []
+        return [*fourth, *sixth, *known, *([Prefix.parse("0.0.0.0/0")] if rng.random() < 0.3 else [])]
 
     def _rounds(self, rng: random.Random) -> tuple[str, ...]:
         """Own routes go first where preferences may go before the length of paths; MEDs within an AS compare always or never."""
@@ -235,6 +239,8 @@ class _Drawing:
                 actions += [{"prepend": [us.asn] * rng.choice((1, 2))}, {"med": rng.choice((0, 5, 10))}]
             match: Mapping[str, object] = rng.choice(({}, {"prefix_within": ["172.16.0.0/13"]}, {"ebgp": True}, {"from": ["self"]}))
             act = Term(name="acts", match=match, do=(rng.choice(actions),), then=rng.choice(("accept", "continue")))
+            if us.asn != peer.asn and rng.random() < 0.2:
+                act = Term(name="summary", match={"prefix_within": ["172.16.0.0/13"]}, do=({"prefix_replace": [SUMMARY]},), then=act.then)
             terms.append(self._refusal(rng, peer) if rng.random() < 0.3 else act)
         return tuple(terms)
 
