@@ -62,6 +62,7 @@ class _Drawing:
         some = [asn for asn in asns if self.rng.random() < 0.25]
         self.preferred = {asn: {self.rng.choice(self.pool): self.rng.choice((90, 200))} for asn in some}
         self.rounds = self._rounds(self.rng)
+        self.roles = self._roles()
 
     def case(self) -> Case:
         """All parts together."""
@@ -120,13 +121,28 @@ class _Drawing:
         fourth = [Prefix.parse(f"172.{16 + number % 16}.{number // 16 * 4}.0/{rng.choice((22, 23, 24))}") for number in range(count)]
         sixth = [Prefix.parse(f"fd01:{number:x}::/32") for number in range(rng.randint(0, 2))]
         known = [Prefix.parse(SUMMARY)] if rng.random() < 0.4 else []
-        return [*fourth, *sixth, *known, *([Prefix.parse("0.0.0.0/0")] if rng.random() < 0.3 else [])]
+        return [
+            *fourth,
+            *sixth,
+            *known,
+            *([Prefix.parse("0.0.0.0/0")] if rng.random() < 0.3 else []),
+            *([Prefix.parse("169.254.7.0/24")] if rng.random() < 0.1 else []),
+        ]
 
     def _rounds(self, rng: random.Random) -> tuple[str, ...]:
         """Own routes go first where preferences may go before the length of paths; MEDs within an AS compare always or never."""
         med = rng.choice((["med-of-any"], [])) if self.shape == "reflectors" else rng.choice((["med"], ["med-of-any"], []))
         bar = rng.choice((["|"], ["|="], []))
         return ("next-hop", "self", "weight", "local-preference", "as-path", "origin", *med, "ebgp", *bar, *TIES)
+
+    def _roles(self) -> dict[tuple[str, str], str]:
+        """What each is to the other on some external sessions (RFC 9234), by (near, far)."""
+        roles = {}
+        for a, b in self.edges:
+            if self.nodes[a].asn != self.nodes[b].asn and self.rng.random() < 0.25:
+                usual = ("provider", "customer"), ("customer", "provider"), ("peer", "peer")
+                roles[a, b], roles[b, a] = ("rs", "rs-client") if self.nodes[a].server else self.rng.choice(usual)
+        return roles
 
     def _link(self) -> Link:
         rng = self.rng
@@ -209,6 +225,11 @@ class _Drawing:
             send_communities=rng.random() < 0.9,
             honors_no_export=rng.random() < 0.9,
             discard_med=ebgp and rng.random() < 0.1,
+            first_as=not peer.server and rng.random() < 0.3,
+            reject_as_sets=rng.random() < 0.5,
+            reject_martians=rng.random() < 0.2,
+            requires_policy=rng.random() < 0.05,
+            role=self.roles.get((near, far)),
             checks=(self._refusal(rng, peer),) if rng.random() < 0.1 else (),
             rules=(*first, *self._terms(rng, us, peer, outward=False)),
             export=tuple(self._terms(rng, us, peer, outward=True) for _ in range(rng.choice((0, 1, 1, 2)))),

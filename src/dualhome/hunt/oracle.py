@@ -20,6 +20,11 @@ from dualhome.net import Address
 NO_EXPORT, NO_ADVERTISE, NO_EXPORT_SUBCONFED = 0xFFFFFF01, 0xFFFFFF02, 0xFFFFFF03
 WELL_KNOWN: Final = {"no-export": NO_EXPORT, "no-advertise": NO_ADVERTISE, "no-export-subconfed": NO_EXPORT_SUBCONFED}
 _NAMES: Final = {number: name for name, number in WELL_KNOWN.items()}
+COMES_FROM_ABOVE: Final = ("customer", "peer", "rs-client")
+"""Our roles toward those whose routes, and to whom routes with ONLY_TO_CUSTOMER, go no further (RFC 9234 section 5)."""
+MARTIANS: Final = (
+    "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/127", "::ffff:0:0/96", "100::/64", "fe80::/10", "ff00::/8",
+)  # fmt: skip
 ORIGINS: Final = ("igp", "egp", "incomplete")
 
 
@@ -87,12 +92,31 @@ def let_in(us: SpeakerConfig, policy: PeerPolicy, prefix: Prefix, received: Attr
         return Refused("as-loop")
     if attributes.originator_id == us.router_id or (us.cluster_id or us.router_id) in attributes.cluster_list:
         return Refused("cluster-loop")
+    if reason := _asked_for(policy, prefix, attributes):
+        return Refused(reason)
+    if policy.role in COMES_FROM_ABOVE and attributes.only_to_customer is None:
+        attributes = replace(attributes, only_to_customer=policy.asn)
     if policy.discard_med:
         attributes = replace(attributes, med=None)
     source = Source(tags=policy.tags, ebgp=policy.ebgp)
     route = Working(prefix=prefix, attributes=attributes, weight=policy.weight)
     checked = run(policy.checks, route, source, policy.local_address)
     return checked if isinstance(checked, Refused) else run(policy.rules, route, source, policy.local_address)
+
+
+def _asked_for(policy: PeerPolicy, prefix: Prefix, a: Attributes) -> str:
+    """Why a configuration refuses a route: RFC 8212, RFC 4271 section 6.3, RFC 6890, RFC 9234 section 5."""
+    if policy.requires_policy and policy.ebgp and not policy.rules and not policy.checks:
+        return "no-import-policy"
+    if policy.first_as and policy.ebgp and a.as_path[:1] != (policy.asn,):
+        return "first-as"
+    network = _network(prefix)
+    if policy.reject_martians and any(network.version == _of(each).version and network.subnet_of(_of(each)) for each in MARTIANS):  # type: ignore[arg-type]
+        return "martian"
+    leaks = a.only_to_customer is not None and (
+        policy.role in ("provider", "rs") or (policy.role == "peer" and a.only_to_customer != policy.asn)
+    )
+    return "route-leak" if leaks else ""
 
 
 def own_path(us: SpeakerConfig, origin: OriginConfig) -> Path:
@@ -138,6 +162,10 @@ def told(us: SpeakerConfig, to: PeerPolicy, families: tuple[Family, ...], prefix
         return ()
     if to.ebgp and to.honors_no_export and {NO_EXPORT, NO_EXPORT_SUBCONFED} & set(a.communities):
         return ()
+    if to.requires_policy and to.ebgp and not any(to.export):
+        return ()
+    if to.role in COMES_FROM_ABOVE and a.only_to_customer is not None:
+        return ()  # RFC 9234 section 5: what came from above goes to customers alone
     if source.peer and not source.ebgp and not to.ebgp:
         if not source.client and not to.reflector_client:
             return ()  # RFC 4456 section 6
@@ -171,6 +199,8 @@ def _finished(us: SpeakerConfig, to: PeerPolicy, route: Working, path: Path) -> 
         )
     elif a.local_preference is None:
         a = replace(a, local_preference=100)
+    if to.role in ("provider", "peer", "rs") and a.only_to_customer is None:
+        a = replace(a, only_to_customer=us.asn)
     if not to.send_communities:
         a = replace(a, communities=(), extended_communities=(), large_communities=())
     if not route.next_hop_set and (own or to.next_hop == "self"):
