@@ -9,7 +9,9 @@ from typing import Final
 from dualhome.bgp.speaker import Speaker
 from dualhome.hunt.case import Case, Fault
 from dualhome.hunt.draw import draw
-from dualhome.hunt.shadow import BrokenError, seen
+from dualhome.hunt.rest import check_rest, unrest
+from dualhome.hunt.talk import BrokenError
+from dualhome.hunt.views import seen
 from dualhome.hunt.world import World
 from dualhome.net import Prefix
 from dualhome.units import Instant, as_seconds, seconds
@@ -90,12 +92,12 @@ def _come_to_rest(world: World) -> None:
     why = ""
     while world.now < begun + seconds(PATIENCE_S):
         world.run(world.now + seconds(STILL_S))
-        why = world.unrest()
+        why = unrest(world)
         if not why:
             version = _versions(world)
             world.run(world.now + seconds(STILL_S))
-            if not world.unrest() and _versions(world) == version:
-                world.check_rest()
+            if not unrest(world) and _versions(world) == version:
+                check_rest(world)
                 return
     raise BrokenError(f"no rest {PATIENCE_S:.0f} s after the last fault: {why or 'routes keep changing'}")
 

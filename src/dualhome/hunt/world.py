@@ -3,62 +3,23 @@
 from __future__ import annotations
 
 import random
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Final
 
 from dualhome.bgp import events
-from dualhome.bgp.config import SpeakerConfig
 from dualhome.bgp.speaker import Close, Connect, Journal, Send, Speaker, SpeakerAction
 from dualhome.hunt import mangle, wire
 from dualhome.hunt.case import Case, Fault, Kind, changed
-from dualhome.hunt.draw import SUMMARY
-from dualhome.hunt.shadow import BrokenError, Shadow
-from dualhome.net import Address, Prefix
+from dualhome.hunt.parts import Node, Pipe, Transport
+from dualhome.hunt.shadow import Shadow
+from dualhome.hunt.talk import BrokenError, Talk
+from dualhome.net import Address
 from dualhome.units import Instant, as_seconds, seconds
 
 MOST_EVENTS: Final = 1_000_000
 ATTEMPT_S: Final = 60.0
 """How long an attempt that nobody answers takes to fail."""
-
-
-@dataclass(slots=True)
-class Node:
-    """A machine with a speaker, or one that lies still."""
-
-    name: str
-    config: SpeakerConfig
-    speaker: Speaker | None = None
-    shadow: Shadow | None = None
-    ahead: int = 0  # its clock, of the world's
-    life: int = 0  # which process it is
-    is_stopped: bool = False
-    attempts: dict[str, int] = field(default_factory=dict)
-    unsent: dict[str, int] = field(default_factory=dict)  # octets that the speaker asked to send, and that are not sent yet
-    is_deferring: bool = False  # something happened of which nothing was decided yet
-    asked_at: int = -1  # when its next tick is planned
-
-
-@dataclass(slots=True)
-class Pipe:
-    """One direction of a transport."""
-
-    sender: str
-    reader: str
-    queue: deque[tuple[int, bytes | None]] = field(default_factory=deque)  # when it arrives, octets; None: the end
-    waiting: int = 0
-    last_at: int = 0
-
-
-@dataclass(slots=True)
-class Transport:
-    """A TCP connection; `lives` says which process is at each end, of those that still are."""
-
-    number: int
-    lives: dict[str, int]
-    pipes: dict[str, Pipe]  # by sender
 
 
 class World:
@@ -71,7 +32,7 @@ class World:
         self.nodes: Final = {name: Node(name, config) for name, config in case.speakers.items()}
         self.spoiled: Final[set[tuple[str, str]]] = set()  # (reader, sender): octets were altered
         self._tell: Final = tell
-        self._transports: dict[int, Transport] = {}
+        self.transports: dict[int, Transport] = {}
         self._numbers = 0
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self._order = 0
@@ -129,11 +90,10 @@ class World:
         def writable(peer: str) -> bool:
             return self._writable(node, peer, unsent.get(peer, 0))
 
-        shadow = Shadow(sends)
-        speaker = Speaker(node.config, self.case.seed, writable, shadow.watch)
-        shadow.speaker = speaker
+        talk = Talk(sends)
+        talk.speaker = speaker = Speaker(node.config, self.case.seed, writable, talk.watch)
         speaker.rib.changes()  # from now on they are recorded
-        node.speaker, node.shadow, node.unsent = speaker, shadow, unsent
+        node.speaker, node.shadow, node.unsent = speaker, Shadow(speaker, talk), unsent
         self._do(node, lambda now: speaker.start(now))
 
     def _do(self, node: Node, what: Callable[[Instant], list[SpeakerAction]], *, decides: bool = True) -> None:
@@ -145,7 +105,7 @@ class World:
         node.unsent.clear()
         for action in actions:
             self._perform(node, action)
-        if not node.is_deferring and (node.shadow.is_dirty or any(isinstance(action, Send) for action in actions)):
+        if not node.is_deferring and (node.shadow.talk.has_news or any(isinstance(action, Send) for action in actions)):
             node.shadow.check()
         due = node.speaker.deadline()
         if due is not None and due - node.ahead != node.asked_at:
@@ -213,9 +173,9 @@ class World:
             self._at(back, failed)
         else:
             pipes = {a: Pipe(a, b, last_at=back) for a, b in ((node.name, peer), (peer, node.name))}
-            self._transports[number] = Transport(number, {node.name: life, peer: other.life}, pipes)
+            self.transports[number] = Transport(number, {node.name: life, peer: other.life}, pipes)
             assert other.shadow is not None
-            other.shadow.made_by_us[number] = False
+            other.shadow.talk.made_by_us[number] = False
             self._at(back, lambda: self._connected(node, life, peer, number))
             self._handle(other, node.name, events.Accepted(number))
 
@@ -229,16 +189,16 @@ class World:
             self._reset(number, node.name)  # nobody waits for it any more
             return
         del node.attempts[peer]
-        node.shadow.made_by_us[number] = True
+        node.shadow.talk.made_by_us[number] = True
         self._handle(node, peer, events.Connected(number))
 
     def _writable(self, node: Node, peer: str, unsent: int) -> bool:
-        if node.speaker is None or (number := node.speaker.session(peer).transport) is None or number not in self._transports:
+        if node.speaker is None or (number := node.speaker.session(peer).transport) is None or number not in self.transports:
             return True
-        return self._transports[number].pipes[node.name].waiting + unsent < self.case.link(node.name, peer).window
+        return self.transports[number].pipes[node.name].waiting + unsent < self.case.link(node.name, peer).window
 
     def _send(self, node: Node, number: int, data: bytes) -> None:
-        transport = self._transports.get(number)
+        transport = self.transports.get(number)
         if transport is None or transport.lives.get(node.name) != node.life:
             return
         pipe = transport.pipes[node.name]
@@ -285,11 +245,11 @@ class World:
                 self._reset(transport.number, pipe.sender)  # nobody knows of it there
             return
         if data:
-            reader.shadow.arrived(transport.number, data)
+            reader.shadow.talk.arrived(transport.number, data)
             self._handle(reader, pipe.sender, events.Received(transport.number, data))
             self._flush(pipe.sender)
         if ended and transport.lives.pop(pipe.reader, None) is not None:
-            reader.shadow.closed(pipe.sender, transport.number)
+            reader.shadow.talk.closed(pipe.sender, transport.number)
             self._handle(reader, pipe.sender, events.Closed(transport.number))
 
     def _flush(self, name: str) -> None:
@@ -299,25 +259,25 @@ class World:
             self._do(node, lambda now: speaker.flush(now))
 
     def _close(self, node: Node, number: int) -> None:
-        transport = self._transports.get(number)
+        transport = self.transports.get(number)
         if transport and transport.lives.get(node.name) == node.life:
             del transport.lives[node.name]
             self._put(transport, transport.pipes[node.name], None)
 
     def _reset(self, number: int, name: str) -> None:
         """This end learns that its transport is no more."""
-        transport = self._transports[number]
+        transport = self.transports[number]
         node = self.nodes[name]
         if transport.lives.get(name) == node.life and node.speaker is not None:
             del transport.lives[name]
             peer = next(each for each in transport.pipes if each != name)
             if node.shadow:
-                node.shadow.closed(peer, number)
+                node.shadow.talk.closed(peer, number)
             self._handle(node, peer, events.Closed(number))
 
     def _kick(self, a: str, b: str) -> None:
         """What waited between two can go on."""
-        for transport in tuple(self._transports.values()):
+        for transport in tuple(self.transports.values()):
             if {a, b} == transport.pipes.keys():
                 for pipe in transport.pipes.values():
                     self._deliver(transport, pipe)
@@ -371,7 +331,7 @@ class World:
     def _die(self, node: Node, *, vanishes: bool) -> None:
         node.speaker = node.shadow = None
         node.is_stopped = vanishes  # nobody answers attempts, nor says that the transports are gone
-        for transport in tuple(self._transports.values()):
+        for transport in tuple(self.transports.values()):
             if transport.lives.get(node.name) == node.life:
                 del transport.lives[node.name]
                 [peer] = [name for name in transport.pipes if name != node.name]
@@ -413,7 +373,7 @@ class World:
     def _slip_in(self, node: Node, fault: Fault, chance: random.Random) -> None:
         assert node.speaker is not None
         session = node.speaker.session(fault.peer)
-        transport = self._transports.get(session.transport or 0)
+        transport = self.transports.get(session.transport or 0)
         if transport is None or transport.lives.get(node.name) != node.life:
             return
         config = node.speaker.config.peers[fault.peer]
@@ -448,66 +408,3 @@ class World:
             self._start_again(node)
         for reader, sender in sorted(self.spoiled):
             self.reset_by_hand(self.nodes[reader], sender)
-
-    # --- rest ---------------------------------------------------------------------------------------------------------
-
-    def unrest(self) -> str:
-        """Why the network isn't at rest; "" where it is."""
-        for a, b in self.case.links:
-            if (why := self._pair_unrest(a, b)) or (why := self._pair_unrest(b, a)):
-                return why
-        return ""
-
-    def _pair_unrest(self, a: str, b: str) -> str:
-        near, far = self.nodes[a], self.nodes[b]
-        if near.speaker is None or far.speaker is None or near.is_deferring:
-            return f"{a} or {b} lies still, or has something to decide"
-        mine, theirs = near.config.peers.get(b), far.config.peers.get(a)
-        wanted = bool(mine and theirs and mine.enabled and theirs.enabled)
-        if mine is None:
-            return ""
-        session = near.speaker.session(b)
-        if not wanted:
-            return f"{a} > {b} is up, and should not be" if session.state is events.State.ESTABLISHED else ""
-        if session.state is not events.State.ESTABLISHED or len(session.links) != 1:
-            return f"{a} > {b} is {session.state.value}, {len(session.links)} transports"
-        transport = self._transports[session.transport or 0]
-        if far.speaker.session(a).transport != transport.number:
-            return f"{a} > {b} is on transport {transport.number}, and {b} is on {far.speaker.session(a).transport}"
-        if transport.pipes[a].waiting or near.speaker.peer_number(b) in near.speaker.rib.pending():
-            return f"{a} > {b}: something is under way"
-        return ""
-
-    def check_rest(self) -> None:
-        """At rest each end holds what the other told it, and no packet runs in circles."""
-        for node in self.nodes.values():
-            assert node.shadow is not None
-            node.shadow.check()
-            node.shadow.check_questions()
-            for peer, session in node.shadow.sessions.items():
-                other = self.nodes[peer].shadow
-                assert other is not None
-                held = other.sessions[node.name]
-                if session.is_readable and not held.is_unsure and not held.unsure and held.received != session.told:
-                    raise BrokenError(f"{peer} holds {held.received} of {node.name}, which told it {session.told}")
-        if not self.spoiled:
-            self._check_loops()
-
-    def _check_loops(self) -> None:
-        """Follow each best route from speaker to speaker (RFC 4271 section 9.1.2 makes sure that it ends)."""
-        owners = {str(peer.session.local_address): node.name for node in self.nodes.values() for peer in node.config.peers.values()}
-        hops: dict[tuple[str, wire.Prefix], str | None] = {}
-        for node in self.nodes.values():
-            assert node.speaker is not None
-            for prefix, paths in node.speaker.rib.best():
-                hops[node.name, prefix] = owners.get(paths[0][0]) if paths[0][1] >= 0 else None
-        for name, prefix in hops:
-            if Prefix(*prefix) == Prefix.parse(SUMMARY):
-                continue  # who makes a summary of a longer route has none for what that doesn't cover
-            at: str | None = name
-            seen: list[str] = []
-            while at is not None:
-                if at in seen:
-                    raise BrokenError(f"packets to {prefix} run in circles: {' > '.join([*seen, at])}")
-                seen.append(at)
-                at = hops.get((at, prefix))
