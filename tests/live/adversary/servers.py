@@ -97,7 +97,7 @@ class Ours:
             f"defaults: {{passive: true, families: [ipv4, ipv6], timers: {{hold_s: 180}}{', ' + defaults if defaults else ''}}}",
             "log: {level: warning}",
             f"control: {directory}/control",
-            *([] if "limits:" in extra else ["limits: {peers: 5000}"]),
+            *([] if "limits:" in extra else [f"limits: {{peers: {sum(group.count for group in groups.values())}}}"]),
             extra,
             "peers:",
         ]
