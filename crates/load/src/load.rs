@@ -170,9 +170,13 @@ impl Load {
 
     /// Have a speaker say something now.
     pub fn say(&mut self, peer: usize, octets: &[u8]) {
+        self.send(peer, octets);
+        self.sent = None;
+    }
+
+    fn send(&mut self, peer: usize, octets: &[u8]) {
         let done = self.peers[peer].send(octets).and_then(|()| self.await_room(peer));
         done.unwrap_or_else(|why| self.lose(peer, why));
-        self.sent = None;
     }
 
     /// Have a speaker say much, from the next turn on.
@@ -262,7 +266,7 @@ impl Load {
             if now - each.heard > Duration::from_secs(u64::from(each.hold_s)) {
                 self.lose(peer, "nothing was heard for the hold time".to_string());
             } else if each.sent_all() && now - each.said >= Duration::from_secs(u64::from(each.hold_s / 3).max(1)) {
-                self.say(peer, &wire::keepalive());
+                self.send(peer, &wire::keepalive());
             }
         }
     }
