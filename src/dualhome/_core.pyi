@@ -213,11 +213,24 @@ class Rib:
         it.
         """
 
-    def rejected(self, peer: int | None = None) -> list[Route]:
+    def rejected(self, peer: int | None = None, prefix: PrefixTuple | None = None) -> list[Route]:
         """What was received and refused by a check, a rule or RFC 7606, as received."""
 
     def advertised(self, peer: int, prefix: PrefixTuple | None = None) -> list[Route]:
         """The Adj-RIB-Out of the peer, attributes as on the wire (`peer` is where each came from)."""
+
+    def prefixes(self, peer: int | None = None, after: PrefixTuple | None = None, limit: int = 1000) -> list[PrefixTuple]:
+        """The first so many prefixes beyond one, sorted: those that a peer announced, refused or not, or that anybody did. One of a million costs
+        as much as some thousand.
+        """
+
+    def blocks(
+        self, stage: str, peer: int | None, prefixes: list[PrefixTuple]
+    ) -> tuple[list[tuple[PrefixTuple, int, int]], list[tuple[bytes, str]]]:
+        """The paths of these prefixes, of one peer or of all: (prefix, peer or -1, place), and by place path attributes and next hop. `stage`:
+        "received", as they were announced, but for those that RFC 7606 withdraws; "accepted", as the rules let them in. Attributes are octets,
+        by type code, four-octet AS numbers, without MP_REACH_NLRI. What no message can hold is left out.
+        """
 
     def over_limit(self, peer: int) -> int:
         """How many prefixes of the peer came beyond a limit that doesn't end the session, since it began."""

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use dualhome_core::prefix::Prefix;
 use dualhome_core::rib::decision::Decision;
+use dualhome_core::rib::pages::Stage;
 use dualhome_core::rib::{self, RequestError};
 use dualhome_core::trie::Trie;
 use pyo3::exceptions::PyValueError;
@@ -103,6 +104,9 @@ fn routes(rows: Vec<rib::Route>) -> Vec<Route> {
 
 /// Next hop, peer or -1, AS path length.
 type BestPath = (String, i32, usize);
+
+/// Prefix, peer or -1, place among the blocks; octets and next hop of each block.
+type BlockRows<'py> = (Vec<(PrefixTuple, i32, usize)>, Vec<(Bound<'py, PyBytes>, String)>);
 
 /// Adj-RIB-In, Loc-RIB and Adj-RIB-Out of one speaker. Bytes in, bytes out; no I/O, no clock.
 #[pyclass(module = "dualhome._core")]
@@ -234,15 +238,39 @@ impl Rib {
         run(py, || self.inner.received(peer, prefix).map(routes))?.map_err(wrong)
     }
 
-    #[pyo3(signature = (peer=None))]
-    fn rejected(&self, py: Python<'_>, peer: Option<u32>) -> PyResult<Vec<Route>> {
-        run(py, || self.inner.rejected(peer).map(routes))?.map_err(wrong)
+    #[pyo3(signature = (peer=None, prefix=None))]
+    fn rejected(&self, py: Python<'_>, peer: Option<u32>, prefix: Option<PrefixTuple>) -> PyResult<Vec<Route>> {
+        let prefix = optional(prefix)?;
+        run(py, || self.inner.rejected(peer, prefix).map(routes))?.map_err(wrong)
     }
 
     #[pyo3(signature = (peer, prefix=None))]
     fn advertised(&mut self, py: Python<'_>, peer: u32, prefix: Option<PrefixTuple>) -> PyResult<Vec<Route>> {
         let prefix = optional(prefix)?;
         run(py, || self.inner.advertised(peer, prefix).map(routes))?.map_err(wrong)
+    }
+
+    #[pyo3(signature = (peer=None, after=None, limit=1000))]
+    fn prefixes(&self, py: Python<'_>, peer: Option<u32>, after: Option<PrefixTuple>, limit: usize) -> PyResult<Vec<PrefixTuple>> {
+        let after = optional(after)?;
+        run(py, || {
+            let found = self.inner.prefixes(peer, after, limit);
+            found.map(|all| all.iter().map(tuple).collect())
+        })?
+        .map_err(wrong)
+    }
+
+    fn blocks<'py>(&self, py: Python<'py>, stage: &str, peer: Option<u32>, prefixes: Vec<PrefixTuple>) -> PyResult<BlockRows<'py>> {
+        let stage = match stage {
+            "received" => Stage::Received,
+            "accepted" => Stage::Accepted,
+            _ => return Err(PyValueError::new_err(format!("'{stage}' is neither received nor accepted"))),
+        };
+        let prefixes = prefixes.into_iter().map(from_tuple).collect::<PyResult<Vec<_>>>()?;
+        let found = run(py, || self.inner.blocks(stage, peer, &prefixes))?.map_err(wrong)?;
+        let rows = found.rows.iter().map(|(prefix, peer, place)| (tuple(prefix), *peer, *place));
+        let blocks = found.blocks.iter().map(|(octets, hop)| (PyBytes::new(py, octets), hop.to_string()));
+        Ok((rows.collect(), blocks.collect()))
     }
 
     fn over_limit(&self, peer: u32) -> PyResult<u64> {

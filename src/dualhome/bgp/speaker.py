@@ -287,9 +287,9 @@ class Speaker:
         """What a peer announced and the checks let in, before the rules."""
         return self.rib.received(self._numbers[peer], prefix)
 
-    def rejected(self, peer: str | None = None) -> list[Route]:
+    def rejected(self, peer: str | None = None, prefix: Prefix | None = None) -> list[Route]:
         """What was refused, of one peer or of all, with the reasons."""
-        return self.rib.rejected(None if peer is None else self._numbers[peer])
+        return self.rib.rejected(None if peer is None else self._numbers[peer], prefix)
 
     def advertised(self, peer: str, prefix: Prefix | None = None) -> list[Route]:
         """What a peer was told, as on the wire."""

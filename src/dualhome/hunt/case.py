@@ -90,6 +90,7 @@ class Case:
     links: Mapping[tuple[str, str], Link]
     faults: tuple[Fault, ...]
     ends: Instant  # of the faults
+    deferred: float = 0.0  # the share of events after which nothing is decided yet, as when many come at once
 
     def only(self, numbers: frozenset[int]) -> Case:
         """With these faults alone."""

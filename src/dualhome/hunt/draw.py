@@ -21,6 +21,8 @@ from dualhome.units import Duration, Instant, seconds
 COMMUNITIES: Final = ("65001:1", "65001:2", "65517:65517", "no-export", "no-advertise")
 TIES: Final = ("router-id", "cluster-list", "peer-address", "peer")
 SERVER_ASN, REFLECTED_ASN = 65515, 65000
+SUMMARY: Final = "172.16.0.0/12"
+"""What summaries are made of routes to; some speakers have it themselves, too."""
 KINDS: Final = {
     Kind.KILL: 2, Kind.VANISH: 2, Kind.STOP: 2, Kind.SILENCE: 3, Kind.STALL: 3, Kind.CUT: 4, Kind.JUMP: 1, Kind.REFRESH: 2, Kind.RESET: 2,
     Kind.SLIP_IN: 4, Kind.MUTATE: 4, Kind.CHANGE: 6,
@@ -60,6 +62,7 @@ class _Drawing:
         some = [asn for asn in asns if self.rng.random() < 0.25]
         self.preferred = {asn: {self.rng.choice(self.pool): self.rng.choice((90, 200))} for asn in some}
         self.rounds = self._rounds(self.rng)
+        self.roles = self._roles()
 
     def case(self) -> Case:
         """All parts together."""
@@ -71,8 +74,9 @@ class _Drawing:
         speakers = {name: self._speaker(node, peers[name]) for name, node in self.nodes.items()}
         ends = seconds(self.rng.uniform(30, 90))
         return Case(
-            seed=self.seed, shape=self.shape, speakers=speakers, links=links, faults=self._faults(speakers, ends), ends=Instant(ends)
-        )
+            seed=self.seed, shape=self.shape, speakers=speakers, links=links, faults=self._faults(speakers, ends), ends=Instant(ends),
+            deferred=self.rng.choice((0.0, 0.3, 0.9)),
+        )  # fmt: skip
 
     # --- networks -----------------------------------------------------------------------------------------------------
 
@@ -116,13 +120,29 @@ class _Drawing:
         count = rng.choice((2, 4, 6, 8)) if rng.random() < 0.97 else 150
         fourth = [Prefix.parse(f"172.{16 + number % 16}.{number // 16 * 4}.0/{rng.choice((22, 23, 24))}") for number in range(count)]
         sixth = [Prefix.parse(f"fd01:{number:x}::/32") for number in range(rng.randint(0, 2))]
-        return [*fourth, *sixth, *([Prefix.parse("0.0.0.0/0")] if rng.random() < 0.3 else [])]
+        known = [Prefix.parse(SUMMARY)] if rng.random() < 0.4 else []
+        return [
+            *fourth,
+            *sixth,
+            *known,
+            *([Prefix.parse("0.0.0.0/0")] if rng.random() < 0.3 else []),
+            *([Prefix.parse("169.254.7.0/24")] if rng.random() < 0.1 else []),
+        ]
 
     def _rounds(self, rng: random.Random) -> tuple[str, ...]:
         """Own routes go first where preferences may go before the length of paths; MEDs within an AS compare always or never."""
         med = rng.choice((["med-of-any"], [])) if self.shape == "reflectors" else rng.choice((["med"], ["med-of-any"], []))
         bar = rng.choice((["|"], ["|="], []))
         return ("next-hop", "self", "weight", "local-preference", "as-path", "origin", *med, "ebgp", *bar, *TIES)
+
+    def _roles(self) -> dict[tuple[str, str], str]:
+        """What each is to the other on some external sessions (RFC 9234), by (near, far)."""
+        roles = {}
+        for a, b in self.edges:
+            if self.nodes[a].asn != self.nodes[b].asn and self.rng.random() < 0.25:
+                usual = ("provider", "customer"), ("customer", "provider"), ("peer", "peer")
+                roles[a, b], roles[b, a] = ("rs", "rs-client") if self.nodes[a].server else self.rng.choice(usual)
+        return roles
 
     def _link(self) -> Link:
         rng = self.rng
@@ -205,6 +225,11 @@ class _Drawing:
             send_communities=rng.random() < 0.9,
             honors_no_export=rng.random() < 0.9,
             discard_med=ebgp and rng.random() < 0.1,
+            first_as=not peer.server and rng.random() < 0.3,
+            reject_as_sets=rng.random() < 0.5,
+            reject_martians=rng.random() < 0.2,
+            requires_policy=rng.random() < 0.05,
+            role=self.roles.get((near, far)),
             checks=(self._refusal(rng, peer),) if rng.random() < 0.1 else (),
             rules=(*first, *self._terms(rng, us, peer, outward=False)),
             export=tuple(self._terms(rng, us, peer, outward=True) for _ in range(rng.choice((0, 1, 1, 2)))),
@@ -235,6 +260,8 @@ class _Drawing:
                 actions += [{"prepend": [us.asn] * rng.choice((1, 2))}, {"med": rng.choice((0, 5, 10))}]
             match: Mapping[str, object] = rng.choice(({}, {"prefix_within": ["172.16.0.0/13"]}, {"ebgp": True}, {"from": ["self"]}))
             act = Term(name="acts", match=match, do=(rng.choice(actions),), then=rng.choice(("accept", "continue")))
+            if us.asn != peer.asn and rng.random() < 0.2:
+                act = Term(name="summary", match={"prefix_within": ["172.16.0.0/13"]}, do=({"prefix_replace": [SUMMARY]},), then=act.then)
             terms.append(self._refusal(rng, peer) if rng.random() < 0.3 else act)
         return tuple(terms)
 

@@ -51,6 +51,7 @@ def _update(rng: random.Random, asn: int, ebgp: bool, next_hop: Address, prefixe
         (BOTH, 8, b"".join((65001 << 16 | rng.randrange(4)).to_bytes(4) for _ in range(rng.randint(1, 3)))),
         (BOTH, 16, b"\0\2\xfd\xe9" + rng.randbytes(4)),
         (BOTH, 32, (65001).to_bytes(4) + bytes(7) + b"\1"),
+        (BOTH, 35, rng.choice((asn, 65010)).to_bytes(4)),
         (BOTH, 200, rng.randbytes(rng.choice((0, 3, 300)))),
         (OPTIONAL, 201, b"for us alone"),
     ]

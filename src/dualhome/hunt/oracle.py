@@ -20,6 +20,11 @@ from dualhome.net import Address
 NO_EXPORT, NO_ADVERTISE, NO_EXPORT_SUBCONFED = 0xFFFFFF01, 0xFFFFFF02, 0xFFFFFF03
 WELL_KNOWN: Final = {"no-export": NO_EXPORT, "no-advertise": NO_ADVERTISE, "no-export-subconfed": NO_EXPORT_SUBCONFED}
 _NAMES: Final = {number: name for name, number in WELL_KNOWN.items()}
+COMES_FROM_ABOVE: Final = ("customer", "peer", "rs-client")
+"""Our roles toward those whose routes, and to whom routes with ONLY_TO_CUSTOMER, go no further (RFC 9234 section 5)."""
+MARTIANS: Final = (
+    "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/127", "::ffff:0:0/96", "100::/64", "fe80::/10", "ff00::/8",
+)  # fmt: skip
 ORIGINS: Final = ("igp", "egp", "incomplete")
 
 
@@ -56,6 +61,7 @@ class Working:
     weight: int
     med_set: bool = False
     next_hop_set: bool = False
+    is_summary: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +84,7 @@ def community_text(number: int) -> str:
     return _NAMES.get(number) or f"{number >> 16}:{number & 0xFFFF}"
 
 
-def let_in(us: SpeakerConfig, policy: PeerPolicy, prefix: Prefix, received: Attributes) -> Working | Refused:
+def let_in(us: SpeakerConfig, policy: PeerPolicy, prefix: Prefix, received: Attributes) -> list[Working] | Refused:
     """What becomes of a route that a peer announced: loops (RFC 4271 section 9.1.2, RFC 4456 section 8), then the peer's rules."""
     unknown = tuple((flags | PARTIAL, kind, value) for flags, kind, value in received.unknown if flags & TRANSITIVE)
     attributes = replace(received, unknown=tuple(sorted(unknown)))
@@ -86,12 +92,31 @@ def let_in(us: SpeakerConfig, policy: PeerPolicy, prefix: Prefix, received: Attr
         return Refused("as-loop")
     if attributes.originator_id == us.router_id or (us.cluster_id or us.router_id) in attributes.cluster_list:
         return Refused("cluster-loop")
+    if reason := _asked_for(policy, prefix, attributes):
+        return Refused(reason)
+    if policy.role in COMES_FROM_ABOVE and attributes.only_to_customer is None:
+        attributes = replace(attributes, only_to_customer=policy.asn)
     if policy.discard_med:
         attributes = replace(attributes, med=None)
     source = Source(tags=policy.tags, ebgp=policy.ebgp)
     route = Working(prefix=prefix, attributes=attributes, weight=policy.weight)
     checked = run(policy.checks, route, source, policy.local_address)
     return checked if isinstance(checked, Refused) else run(policy.rules, route, source, policy.local_address)
+
+
+def _asked_for(policy: PeerPolicy, prefix: Prefix, a: Attributes) -> str:
+    """Why a configuration refuses a route: RFC 8212, RFC 4271 section 6.3, RFC 6890, RFC 9234 section 5."""
+    if policy.requires_policy and policy.ebgp and not policy.rules and not policy.checks:
+        return "no-import-policy"
+    if policy.first_as and policy.ebgp and a.as_path[:1] != (policy.asn,):
+        return "first-as"
+    network = _network(prefix)
+    if policy.reject_martians and any(network.version == _of(each).version and network.subnet_of(_of(each)) for each in MARTIANS):  # type: ignore[arg-type]
+        return "martian"
+    leaks = a.only_to_customer is not None and (
+        policy.role in ("provider", "rs") or (policy.role == "peer" and a.only_to_customer != policy.asn)
+    )
+    return "route-leak" if leaks else ""
 
 
 def own_path(us: SpeakerConfig, origin: OriginConfig) -> Path:
@@ -130,28 +155,33 @@ def candidate(path: Path) -> Candidate:
     )
 
 
-def told(us: SpeakerConfig, to: PeerPolicy, families: tuple[Family, ...], prefix: Prefix, path: Path) -> Attributes | Refused:
-    """What a peer is told of the best route, before split horizon."""
+def told(us: SpeakerConfig, to: PeerPolicy, families: tuple[Family, ...], prefix: Prefix, path: Path) -> tuple[Working, ...]:
+    """What a peer is told of the best route, before split horizon: nothing, itself, or the summaries that it makes."""
     a, source = path.attributes, path.source
     if NO_ADVERTISE in a.communities:
-        return Refused("no-advertise")
+        return ()
     if to.ebgp and to.honors_no_export and {NO_EXPORT, NO_EXPORT_SUBCONFED} & set(a.communities):
-        return Refused("no-export")
+        return ()
+    if to.requires_policy and to.ebgp and not any(to.export):
+        return ()
+    if to.role in COMES_FROM_ABOVE and a.only_to_customer is not None:
+        return ()  # RFC 9234 section 5: what came from above goes to customers alone
     if source.peer and not source.ebgp and not to.ebgp:
         if not source.client and not to.reflector_client:
-            return Refused("ibgp-to-ibgp")  # RFC 4456 section 6
+            return ()  # RFC 4456 section 6
         a = replace(a, originator_id=a.originator_id or source.router_id, cluster_list=(us.cluster_id or us.router_id, *a.cluster_list))
-    route = Working(prefix=prefix, attributes=a, weight=path.weight)
+    routes = [Working(prefix=prefix, attributes=a, weight=path.weight)]
     for stage in to.export:
-        result = run(stage, route, source, to.local_address, path.attributes.next_hop)
-        if isinstance(result, Refused):
-            return result
-        route = result
-    a = _finished(us, to, route, path)
-    family = (1, 1) if prefix[0] == 4 else (2, 1)
-    if family not in families:
-        return Refused("family")
-    return a if _address(a.next_hop).version == prefix[0] else Refused("next-hop")
+        results = [run(stage, route, source, to.local_address, path.attributes.next_hop) for route in routes]
+        routes = [route for result in results if not isinstance(result, Refused) for route in result]
+    done = [replace(route, attributes=_finished(us, to, route, path)) for route in routes]
+    return tuple(route for route in done if _is_expressible(route, families))
+
+
+def _is_expressible(route: Working, families: tuple[Family, ...]) -> bool:
+    """Whether the session carries such a route: its family was agreed on, its next hop is of its IP version."""
+    version = route.prefix[0]
+    return ((1, 1) if version == 4 else (2, 1)) in families and _address(route.attributes.next_hop).version == version
 
 
 def _finished(us: SpeakerConfig, to: PeerPolicy, route: Working, path: Path) -> Attributes:
@@ -169,6 +199,8 @@ def _finished(us: SpeakerConfig, to: PeerPolicy, route: Working, path: Path) -> 
         )
     elif a.local_preference is None:
         a = replace(a, local_preference=100)
+    if to.role in ("provider", "peer", "rs") and a.only_to_customer is None:
+        a = replace(a, only_to_customer=us.asn)
     if not to.send_communities:
         a = replace(a, communities=(), extended_communities=(), large_communities=())
     if not route.next_hop_set and (own or to.next_hop == "self"):
@@ -176,18 +208,37 @@ def _finished(us: SpeakerConfig, to: PeerPolicy, route: Working, path: Path) -> 
     return a
 
 
-def run(terms: Policy, route: Working, source: Source, local_address: str, came_by: str = "") -> Working | Refused:
-    """A list of terms; its end accepts."""
-    for term in terms:
+def run(terms: Policy, route: Working, source: Source, local_address: str, came_by: str = "") -> list[Working] | Refused:
+    """A list of terms; its end accepts. A route that becomes several is refused where all of them are."""
+    came_by = came_by or route.attributes.next_hop
+    for number, term in enumerate(terms):
         if not all(_holds(key, wanted, route, source) for key, wanted in term.match.items()):
             continue
         if term.then == "reject":
             return Refused(term.reason or "policy")
+        prefixes = [route.prefix]
         for action in term.do:
-            route = _act(action, route, local_address, came_by or route.attributes.next_hop)
-        if term.then == "accept":
-            break
-    return route
+            if "prefix_replace" in action:
+                prefixes, route = [_prefix(name) for name in cast("list[str]", action["prefix_replace"])], _summary(route)
+            else:
+                route = _act(action, route, local_address, came_by)
+        rest = () if term.then == "accept" else terms[number + 1 :]
+        results = [run(rest, replace(route, prefix=prefix), source, local_address, came_by) for prefix in prefixes]
+        kept = [each for result in results if not isinstance(result, Refused) for each in result]
+        return kept or results[-1]
+    return [route]
+
+
+def _summary(route: Working) -> Working:
+    """A route of its own: who made the path it is of, and how it was marked, is forgotten."""
+    attributes = replace(route.attributes, as_path=(), communities=(), extended_communities=(), large_communities=())
+    return replace(route, attributes=attributes, is_summary=True)
+
+
+@lru_cache(maxsize=4096)
+def _prefix(text: str) -> Prefix:
+    network = ipaddress.ip_network(text)
+    return network.version, int(network.network_address), network.prefixlen
 
 
 def _holds(key: str, wanted: object, route: Working, source: Source) -> bool:

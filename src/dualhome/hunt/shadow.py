@@ -17,7 +17,7 @@ from dualhome.bgp.policy import PeerPolicy
 from dualhome.bgp.speaker import Speaker
 from dualhome.hunt import oracle, wire
 from dualhome.hunt.decision import Decision, decide
-from dualhome.hunt.oracle import Path, Refused, Source
+from dualhome.hunt.oracle import Path, Refused, Source, Working
 from dualhome.hunt.wire import Agreed, Attributes, MalformedError, Open, Prefix
 from dualhome.net import Address
 from dualhome.net import Prefix as Net
@@ -85,14 +85,15 @@ class Shadow:
         self.links: Final[dict[str, set[int]]] = {}  # transports on which our OPEN was sent, by peer, until they are closed
         self.is_dirty = True
         self._sends = sends
-        self._let_in: dict[tuple[str, Prefix], tuple[object, Path | Refused]] = {}
+        self._own_paths: dict[Prefix, tuple[object, Path]] = {}
+        self._let_in: dict[tuple[str, Prefix], tuple[object, list[Working] | Refused]] = {}
         self._decided: dict[Prefix, tuple[object, Decision]] = {}
-        self._told: dict[tuple[str, Prefix], tuple[object, Attributes | Refused]] = {}
+        self._told: dict[tuple[str, Prefix], tuple[object, tuple[Working, ...]]] = {}
         self._best: dict[Prefix, Visible] = {}
 
     def forget(self) -> None:
         """The speaker is about to become another one, with another RIB."""
-        for known in (self._let_in, self._decided, self._told, self._best):
+        for known in (self._own_paths, self._let_in, self._decided, self._told, self._best):
             known.clear()
 
     # --- what happens -------------------------------------------------------------------------------------------------
@@ -260,26 +261,37 @@ class Shadow:
             paths[origin.prefix] = [self._own(origin)]
         for peer in config.peers:
             if session := self.sessions.get(peer):
-                policy, number = config.peers[peer].policy, self.speaker.peer_number(peer)
-                source = self._source(peer, policy, number, session.router_id)
-                for prefix, attributes in session.received.items():
-                    if not session.is_unsure and prefix not in session.unsure:
-                        path = self._judge(peer, policy, source, prefix, attributes)
-                        if isinstance(path, Path):
-                            paths.setdefault(prefix, []).append(path)
-                if session.is_unsure or session.unsure:
+                number = self.speaker.peer_number(peer)
+                source = self._source(peer, config.peers[peer].policy, number, session.router_id)
+                believed = session.is_unsure or (bool(session.unsure) and _summarizes(config.peers[peer].policy))
+                if not believed:
+                    for prefix, path in self._peers_paths(peer, session, source).items():
+                        paths.setdefault(prefix, []).append(path)
+                if believed or session.unsure:
                     for (prefix, owner), route in actual.items():
-                        if owner == number and (session.is_unsure or prefix in session.unsure):
+                        if owner == number and (believed or prefix in session.unsure):
                             paths.setdefault(prefix, []).append(_believed(route, source))
         return paths
 
+    def _peers_paths(self, peer: str, session: Session, source: Source) -> dict[Prefix, Path]:
+        """A summary goes before the peer's own route to the same prefix; it is as its first contributor makes it."""
+        direct, summaries = dict[Prefix, Path](), dict[Prefix, Path]()
+        policy = self.speaker.config.peers[peer].policy
+        for prefix, attributes in sorted(session.received.items()) if _summarizes(policy) else session.received.items():
+            judged = self._judge(peer, policy, source, prefix, attributes) if prefix not in session.unsure else []
+            for route in [] if isinstance(judged, Refused) else judged:
+                path = Path(source=source, attributes=route.attributes, weight=route.weight)
+                if route.is_summary:
+                    summaries.setdefault(route.prefix, path)
+                else:
+                    direct[route.prefix] = path
+        return direct | summaries
+
     def _own(self, origin: OriginConfig) -> Path:
-        key: tuple[str, Prefix] = ("", origin.prefix)
         token = (origin, self.speaker.config.router_id)
-        known = self._let_in.get(key)
+        known = self._own_paths.get(origin.prefix)
         if known is None or known[0] != token:
-            known = self._let_in[key] = (token, oracle.own_path(self.speaker.config, origin))
-        assert isinstance(known[1], Path)
+            known = self._own_paths[origin.prefix] = (token, oracle.own_path(self.speaker.config, origin))
         return known[1]
 
     def _source(self, peer: str, policy: PeerPolicy, number: int, router_id: str) -> Source:
@@ -288,13 +300,11 @@ class Shadow:
             client=policy.reflector_client, tags=policy.tags,
         )  # fmt: skip
 
-    def _judge(self, peer: str, policy: PeerPolicy, source: Source, prefix: Prefix, attributes: Attributes) -> Path | Refused:
+    def _judge(self, peer: str, policy: PeerPolicy, source: Source, prefix: Prefix, attributes: Attributes) -> list[Working] | Refused:
         token = (attributes, policy, source)
         known = self._let_in.get((peer, prefix))
         if known is None or known[0] != token:
-            judged = oracle.let_in(self.speaker.config, policy, prefix, attributes)
-            path = judged if isinstance(judged, Refused) else Path(source=source, attributes=judged.attributes, weight=judged.weight)
-            known = self._let_in[peer, prefix] = (token, path)
+            known = self._let_in[peer, prefix] = (token, oracle.let_in(self.speaker.config, policy, prefix, attributes))
         return known[1]
 
     def _decide(self, prefix: Prefix, paths: list[Path], actual: dict[tuple[Prefix, int], Route]) -> Decision:
@@ -330,10 +340,7 @@ class Shadow:
         self._best = now
 
     def _check_told(self, peer: str, session: Session, paths: dict[Prefix, list[Path]], decisions: dict[Prefix, Decision]) -> None:
-        wanted: dict[Prefix, tuple[Attributes, bool]] = {}
-        for prefix, all_ in paths.items():
-            if found := self._to_tell(peer, session, prefix, all_, decisions[prefix].best):
-                wanted[prefix] = found
+        wanted = self.to_tell(peer, session, paths, decisions)
         if wanted.keys() != session.told.keys():
             raise BrokenError(
                 self._difference(f"told to {peer}", ((each, None) for each in wanted), ((each, None) for each in session.told))
@@ -343,21 +350,50 @@ class Shadow:
             if told != attributes if exact else shown(told) != shown(attributes):
                 raise BrokenError(f"{peer} was told {Net(*prefix)} with {told}, and should be with {attributes}")
 
-    def _to_tell(self, peer: str, session: Session, prefix: Prefix, paths: list[Path], best: int | None) -> tuple[Attributes, bool] | None:
-        """What a peer should be told of a prefix: the best, unless that is its own; then nothing, or the best of the others'."""
+    def to_tell(
+        self, peer: str, session: Session, paths: dict[Prefix, list[Path]], decisions: dict[Prefix, Decision]
+    ) -> dict[Prefix, tuple[Attributes, bool]]:
+        """What a peer should be told: of each prefix the summaries that best routes make, then the best route, the first that is not of its own making;
+        where all are of its own, nothing, or the best of the others' routes (RFC 7947 section 2.3).
+        """
+        offers: dict[Prefix, list[tuple[Path, Attributes]]] = {}
+        directs: dict[Prefix, list[tuple[Path, Attributes]]] = {}
+        second = self.speaker.config.peers[peer].policy.own == "second"
+        for prefix in sorted(paths):
+            best = decisions[prefix].best
+            for path in [each for each in paths[prefix] if each.source.number == best]:
+                for route in self._exported(peer, session, prefix, path):
+                    (offers if route.is_summary else directs).setdefault(route.prefix, []).append((path, route.attributes))
+        told: dict[Prefix, tuple[Attributes, bool]] = {}
+        for prefix in [*offers, *(each for each in paths if each not in offers)]:
+            all_ = [*offers.get(prefix, ()), *directs.get(prefix, ())]
+            best = decisions[prefix].best if prefix in decisions else None
+            found = next((each for each in all_ if each[0].source.peer != peer), None)
+            owner = all_[0][0].source.peer if all_ else next((p.source.peer for p in paths[prefix] if p.source.number == best), None)
+            if found is None and second and owner == peer:
+                found = self._second(peer, session, prefix, [path for path in paths.get(prefix, ()) if path.source.number != best])
+            if found:
+                told[prefix] = (found[1], found[0].exact)
+        return told
+
+    def _second(self, peer: str, session: Session, prefix: Prefix, others: list[Path]) -> tuple[Path, Attributes] | None:
+        """The best of these, if it is of another than the peer; it makes no summaries."""
+        config = self.speaker.config
+        best = decide([oracle.candidate(each) for each in others], config.rounds, config.preference).best
+        for path in others:
+            if path.source.number == best and path.source.peer != peer:
+                return next(
+                    ((path, route.attributes) for route in self._exported(peer, session, prefix, path) if not route.is_summary), None
+                )
+        return None
+
+    def _exported(self, peer: str, session: Session, prefix: Prefix, path: Path) -> tuple[Working, ...]:
         policy, config = self.speaker.config.peers[peer].policy, self.speaker.config
-        path = next((each for each in paths if each.source.number == best), None)
-        if path is not None and path.source.peer == peer:
-            others = [each for each in paths if each is not path] if policy.own == "second" else []
-            second = decide([oracle.candidate(each) for each in others], config.rounds, config.preference).best
-            path = next((each for each in others if each.source.number == second), None)
-        if path is None:
-            return None
         token = (path, policy, config.asn, config.cluster_id, config.router_id, session.agreed.families)
         known = self._told.get((peer, prefix))
         if known is None or known[0] != token:
             known = self._told[peer, prefix] = (token, oracle.told(config, policy, session.agreed.families, prefix, path))
-        return None if isinstance(known[1], Refused) else (known[1], path.exact)
+        return known[1]
 
     def name(self, number: int) -> str:
         """The peer of a number, for people."""
@@ -466,6 +502,10 @@ def _believed_open(message: OpenMessage) -> Open:
         extended_message=message.extended_message,
         route_refresh=message.route_refresh,
     )
+
+
+def _summarizes(policy: PeerPolicy) -> bool:
+    return any("prefix_replace" in action for term in policy.rules for action in term.do)
 
 
 def _decided(routes: Iterable[Route]) -> Decision:

@@ -22,10 +22,10 @@ OPTIONAL, TRANSITIVE, PARTIAL, EXTENDED = 0x80, 0x40, 0x20, 0x10
 KNOWN: Final = {
     1: (TRANSITIVE, 1, 0), 2: (TRANSITIVE, 0, 0), 3: (TRANSITIVE, 4, 0), 4: (OPTIONAL, 4, 0), 5: (TRANSITIVE, 4, 0), 6: (TRANSITIVE, 0, 0),
     7: (OPTIONAL | TRANSITIVE, 8, 0), 8: (OPTIONAL | TRANSITIVE, 4, 4), 9: (OPTIONAL, 4, 0), 10: (OPTIONAL, 4, 4), 14: (OPTIONAL, 5, 0),
-    15: (OPTIONAL, 3, 0), 16: (OPTIONAL | TRANSITIVE, 8, 8), 32: (OPTIONAL | TRANSITIVE, 12, 12),
+    15: (OPTIONAL, 3, 0), 16: (OPTIONAL | TRANSITIVE, 8, 8), 32: (OPTIONAL | TRANSITIVE, 12, 12), 35: (OPTIONAL | TRANSITIVE, 4, 0),
 }  # fmt: skip
-EXACT: Final = (1, 3, 4, 5, 6, 7, 9)
-REMARKABLE: Final = frozenset({*range(11, 14), *range(17, 32), *range(33, 51), 128, 129, 241, 242, 243})
+EXACT: Final = (1, 3, 4, 5, 6, 7, 9, 35)
+REMARKABLE: Final = frozenset({*range(11, 14), *range(17, 32), *range(33, 35), *range(36, 51), 128, 129, 241, 242, 243})
 """Types that have a meaning, which a speaker may know or not; what it makes of them is not ours to say."""
 
 
@@ -49,6 +49,7 @@ class Attributes:
     cluster_list: tuple[str, ...] = ()
     extended_communities: tuple[int, ...] = ()
     large_communities: tuple[tuple[int, ...], ...] = ()
+    only_to_customer: int | None = None
     unknown: tuple[tuple[int, int, bytes], ...] = ()  # flags, type, value
 
 
@@ -305,6 +306,7 @@ def _read(values: dict[int, tuple[int, bytes]], next_hop: str, agreed: Agreed) -
         cluster_list=tuple(str(ipaddress.IPv4Address(each)) for each in numbers(10, 4)),
         extended_communities=tuple(sorted(set(numbers(16, 8)))),
         large_communities=tuple(sorted({tuple(large[at : at + 3]) for at in range(0, len(large), 3)})),
+        only_to_customer=one(35),
         unknown=tuple(sorted((flags & ~EXTENDED, kind, value) for kind, (flags, value) in values.items() if kind not in KNOWN)),
     )
 

@@ -14,8 +14,9 @@ from dualhome.bgp.config import SpeakerConfig
 from dualhome.bgp.speaker import Close, Connect, Journal, Send, Speaker, SpeakerAction
 from dualhome.hunt import mangle, wire
 from dualhome.hunt.case import Case, Fault, Kind, changed
+from dualhome.hunt.draw import SUMMARY
 from dualhome.hunt.shadow import BrokenError, Shadow
-from dualhome.net import Address
+from dualhome.net import Address, Prefix
 from dualhome.units import Instant, as_seconds, seconds
 
 MOST_EVENTS: Final = 1_000_000
@@ -36,6 +37,7 @@ class Node:
     is_stopped: bool = False
     attempts: dict[str, int] = field(default_factory=dict)
     unsent: dict[str, int] = field(default_factory=dict)  # octets that the speaker asked to send, and that are not sent yet
+    is_deferring: bool = False  # something happened of which nothing was decided yet
     asked_at: int = -1  # when its next tick is planned
 
 
@@ -73,6 +75,7 @@ class World:
         self._numbers = 0
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self._order = 0
+        self._deferring = random.Random(f"{case.seed} deferred")
         self._chance = {pair: random.Random(f"{case.seed} {pair}") for a, b in case.links for pair in ((a, b), (b, a))}
         self._silent: dict[tuple[str, str], int] = {}  # (lower, higher) to when it ends
         self._stalled: dict[tuple[str, str], int] = {}  # (reader, sender)
@@ -116,6 +119,7 @@ class World:
         node.life += 1
         node.is_stopped = False
         node.attempts.clear()
+        node.is_deferring = False
         node.asked_at = -1
         unsent: dict[str, int] = {}
 
@@ -132,15 +136,16 @@ class World:
         node.speaker, node.shadow, node.unsent = speaker, shadow, unsent
         self._do(node, lambda now: speaker.start(now))
 
-    def _do(self, node: Node, what: Callable[[Instant], list[SpeakerAction]]) -> None:
-        """Something happens to a speaker: do what it asks, compare, and plan its next tick."""
+    def _do(self, node: Node, what: Callable[[Instant], list[SpeakerAction]], *, decides: bool = True) -> None:
+        """Something happens to a speaker: do what it asks, compare where all is decided, and plan its next tick."""
         if node.speaker is None or node.shadow is None:
             return
         actions = what(Instant(self.now + node.ahead))
+        node.is_deferring = node.is_deferring and not decides
         node.unsent.clear()
         for action in actions:
             self._perform(node, action)
-        if node.shadow.is_dirty or any(isinstance(action, Send) for action in actions):
+        if not node.is_deferring and (node.shadow.is_dirty or any(isinstance(action, Send) for action in actions)):
             node.shadow.check()
         due = node.speaker.deadline()
         if due is not None and due - node.ahead != node.asked_at:
@@ -155,8 +160,20 @@ class World:
             self._do(node, lambda now: speaker.tick(now))
 
     def _handle(self, node: Node, peer: str, event: events.Event) -> None:
-        if speaker := node.speaker:
+        """An event of a transport. Some come in a crowd: nothing is decided until the last of it."""
+        if (speaker := node.speaker) is None:
+            return
+        if self._deferring.random() >= self.case.deferred:
             self._do(node, lambda now: speaker.handle(peer, event, now))
+            return
+        if not node.is_deferring:
+            self._at(self.now + self._deferring.randrange(seconds(0.02)), lambda: self._decide(node, speaker))
+        node.is_deferring = True
+        self._do(node, lambda now: speaker.handle(peer, event, now, defer=True), decides=False)
+
+    def _decide(self, node: Node, speaker: Speaker) -> None:
+        if node.speaker is speaker and node.is_deferring:
+            self._do(node, lambda now: speaker.flush(now))
 
     def _perform(self, node: Node, action: SpeakerAction) -> None:
         match action:
@@ -343,7 +360,7 @@ class World:
             case Kind.CUT:
                 self._cuts[key] = fault.count
             case Kind.REFRESH:
-                self._do(node, lambda now: speaker.request_refresh(fault.peer, now))
+                self._do(node, lambda now: speaker.request_refresh(fault.peer, now), decides=False)
             case Kind.RESET:
                 self.reset_by_hand(node, fault.peer)
             case Kind.MUTATE:
@@ -443,8 +460,8 @@ class World:
 
     def _pair_unrest(self, a: str, b: str) -> str:
         near, far = self.nodes[a], self.nodes[b]
-        if near.speaker is None or far.speaker is None:
-            return f"{a} or {b} lies still"
+        if near.speaker is None or far.speaker is None or near.is_deferring:
+            return f"{a} or {b} lies still, or has something to decide"
         mine, theirs = near.config.peers.get(b), far.config.peers.get(a)
         wanted = bool(mine and theirs and mine.enabled and theirs.enabled)
         if mine is None:
@@ -485,6 +502,8 @@ class World:
             for prefix, paths in node.speaker.rib.best():
                 hops[node.name, prefix] = owners.get(paths[0][0]) if paths[0][1] >= 0 else None
         for name, prefix in hops:
+            if Prefix(*prefix) == Prefix.parse(SUMMARY):
+                continue  # who makes a summary of a longer route has none for what that doesn't cover
             at: str | None = name
             seen: list[str] = []
             while at is not None:

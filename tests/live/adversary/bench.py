@@ -58,7 +58,7 @@ class Context:
 
     @property
     def mark(self) -> str:
-        return self.v4(3)
+        return self.v4(3) if o.IPV4 in self.group.families else self.v6(3)
 
     @property
     def base6(self) -> str:
@@ -162,7 +162,7 @@ class Bench:
         return [watcher.table.get(at) for watcher in self.watchers if _hears(watcher, at)]
 
     def everywhere(self, *prefixes: str) -> bool:
-        return all(all(self.seen(prefix)) for prefix in prefixes)
+        return all((seen := self.seen(prefix)) and all(seen) for prefix in prefixes)
 
     def nowhere(self, *prefixes: str) -> bool:
         return not any(any(self.seen(prefix)) for prefix in prefixes)
@@ -192,13 +192,11 @@ class Bench:
 
     def mark(self, peer: Peer, context: Context) -> bool:
         """Whether all that was said before has been worked off: a mark comes through, or the session is over."""
-        mark = context.mark
         if o.IPV4 in context.group.families:
-            peer.send(o.update(context.mandatory(64999), o.prefix(mark)))
+            peer.send(o.update(context.mandatory(64999), o.prefix(context.mark)))
         else:
-            mark = context.v6(3)
-            peer.send(o.update(o.mp_reach(o.prefix(mark)) + o.origin() + context.path(64999)))
-        return self.world.wait(lambda: peer.over or self.everywhere(mark), LIMIT_S)
+            peer.send(o.update(o.mp_reach(o.prefix(context.mark)) + o.origin() + context.path(64999)))
+        return self.world.wait(lambda: peer.over or self.everywhere(context.mark), LIMIT_S)
 
     def run(self, case: Case) -> Result:
         """One case, whole."""

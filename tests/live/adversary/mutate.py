@@ -41,6 +41,7 @@ def right(chance: random.Random, c: Context, which: int) -> tuple[bytes, list[Ra
         (0xC0, o.COMMUNITIES, b"".join(struct.pack("!HH", 65001, n) for n in range(chance.randint(1, 5))), None),
         (0xC0, o.EXT_COMMUNITIES, struct.pack("!BBHI", 0, 2, 65001, 5), None), (0xC0, o.LARGE, struct.pack("!III", 65001, 2, 3), None),
         (0xC0, 99, bytes(chance.randrange(20)), None), (0x80, 98, b"abc", None), (0xC0, o.OTC, struct.pack("!I", 65001), None),
+        (0xC0, o.IPV6_COMMUNITIES, b"\0\2" + bytes(18), None),
     ]  # fmt: skip
     attributes += chance.sample(extras, chance.randint(0, 4))
     withdrawn = o.prefix(names[0]) if chance.random() < 0.15 else b""

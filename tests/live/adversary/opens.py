@@ -254,8 +254,9 @@ def capabilities() -> Iterator[Message]:
         with_capabilities(o.capability(64, b"\0\x78"), o.capability(64, b"\0\x10\0\1\1\0")),
         up,
     )
-    for families in (((1, 1),), ((2, 1),), ((1, 1), (1, 2)), ((1, 1), (25, 70), (16388, 71))):
-        yield Message(f"OPEN: families {families}", "RFC 4760 8", "sent", said(families=families), up if families != ((2, 1),) else ("up",))
+    for families in (((1, 1),), ((1, 1), (1, 2)), ((1, 1), (25, 70), (16388, 71))):
+        yield Message(f"OPEN: families {families}", "RFC 4760 8", "sent", said(families=families), up)
+    yield Message("OPEN: IPv6 alone", "RFC 4760 8", "sent", said(), up, peer="v6")
     for families in (((1, 2),), ((25, 70),), ((1, 128), (2, 128)), ((0, 0),)):
         yield Message(
             f"OPEN: no common family in {families}", "RFC 5492 3, RFC 4760 8", "sent", said(families=families), ("reset 2/7", "up")

@@ -13,7 +13,7 @@ from tests.live.adversary.strict import FLAGS, FaultError, Prefix, is_host
 
 FAMILIES = {(1, 1), (2, 1)}
 FIXED = {o.ORIGIN: 1, o.NEXT_HOP: 4, o.MED: 4, o.LOCAL_PREF: 4, o.ATOMIC: 0, o.ORIGINATOR_ID: 4, o.OTC: 4}
-MULTIPLE = {o.COMMUNITIES: 4, o.CLUSTER_LIST: 4, o.EXT_COMMUNITIES: 8, o.LARGE: 12}
+MULTIPLE = {o.COMMUNITIES: 4, o.CLUSTER_LIST: 4, o.EXT_COMMUNITIES: 8, o.IPV6_COMMUNITIES: 20, o.LARGE: 12}
 DISCARDED = {o.ATOMIC, o.AGGREGATOR, o.AS4_PATH, o.AS4_AGGREGATOR}  # where wrong: "attribute discard"
 INTERNAL = {o.LOCAL_PREF, o.ORIGINATOR_ID, o.CLUSTER_LIST}
 UNSURE = {0, 19, 20, 21, 22, 24, 25, 26, 28, 29, 30, 33, 34, 40, 128}  # some speakers know them, some don't
@@ -79,7 +79,9 @@ class _Reader:
             j.attributes[kind] = value
 
     def _unknown(self, flags: int, kind: int, value: bytes) -> None:
-        if not flags & o.OPTIONAL:
+        if not flags & o.OPTIONAL and kind in UNSURE:
+            self.j.may_reset.append(f"attribute {kind}, well-known")
+        elif not flags & o.OPTIONAL:
             self.j.reset.append(f"unrecognized well-known {kind}")
         elif kind in UNSURE:
             self.j.unsure.append(f"attribute {kind}")

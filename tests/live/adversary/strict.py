@@ -12,7 +12,7 @@ Prefix = ipaddress.IPv4Network | ipaddress.IPv6Network
 FLAGS = {
     o.ORIGIN: 0x40, o.AS_PATH: 0x40, o.NEXT_HOP: 0x40, o.MED: 0x80, o.LOCAL_PREF: 0x40, o.ATOMIC: 0x40, o.AGGREGATOR: 0xC0, o.COMMUNITIES: 0xC0,
     o.ORIGINATOR_ID: 0x80, o.CLUSTER_LIST: 0x80, o.MP_REACH: 0x80, o.MP_UNREACH: 0x80, o.EXT_COMMUNITIES: 0xC0, o.AS4_PATH: 0xC0,
-    o.AS4_AGGREGATOR: 0xC0, o.LARGE: 0xC0, o.OTC: 0xC0,
+    o.AS4_AGGREGATOR: 0xC0, o.LARGE: 0xC0, o.OTC: 0xC0, o.IPV6_COMMUNITIES: 0xC0,
 }  # fmt: skip
 INTERNAL = {o.LOCAL_PREF, o.ORIGINATOR_ID, o.CLUSTER_LIST}
 NEVER = {o.AIGP: "AIGP was not agreed on (RFC 7311)"}
@@ -163,8 +163,6 @@ def _value(kind: int, value: bytes, told: Told) -> None:
         case o.AS4_AGGREGATOR:
             need(not told.four, "AS4_AGGREGATOR to a speaker of four octets")
             need(any(value[:4]), "AS4_AGGREGATOR of AS 0")
-        case o.OTC:
-            need(any(value), "OTC of AS 0")
 
 
 def is_host(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:

@@ -10,6 +10,9 @@ use crate::policy::{self, Action, Facts, NextHopMode, OwnBest, PeerConfig, Refus
 use crate::prefix::Prefix;
 use crate::wire::{AttributeBlock, EncodeOptions};
 
+/// Of an extended community: it stays within its AS (RFC 4360 section 2, the T bit).
+const NON_TRANSITIVE: u64 = 0x40 << 56;
+
 /// Who we are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Identity {
@@ -216,8 +219,9 @@ fn finish(mut route: Working, path: &Path, to: &Audience, us: &Identity, trace: 
         attributes.local_preference = None;
         attributes.originator_id = None;
         attributes.cluster_list.clear();
-        if !med_set && !untouched {
-            attributes.med = None;
+        if !untouched {
+            attributes.extended_communities.retain(|value| value & NON_TRANSITIVE == 0);
+            attributes.med = attributes.med.filter(|_| med_set);
         }
     } else {
         attributes.local_preference.get_or_insert(DEFAULT_LOCAL_PREFERENCE);

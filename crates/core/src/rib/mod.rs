@@ -30,6 +30,7 @@ pub mod export;
 pub mod ids;
 pub mod loc;
 pub mod own;
+pub mod pages;
 pub mod source;
 pub mod stream;
 pub mod view;

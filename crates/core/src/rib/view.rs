@@ -165,7 +165,7 @@ impl Rib {
     }
 
     /// What was refused by a check, a rule or RFC 7606, as received; by peer and prefix.
-    pub fn rejected(&self, number: Option<u32>) -> Result<Vec<Route>, RequestError> {
+    pub fn rejected(&self, number: Option<u32>, prefix: Option<Prefix>) -> Result<Vec<Route>, RequestError> {
         let numbers: Vec<u32> = match number {
             Some(number) if !self.peers.contains_key(&number) => return Err(no_peer(number)),
             Some(number) => vec![number],
@@ -173,7 +173,7 @@ impl Rib {
         };
         let mut rows = Vec::new();
         for peer in numbers.iter().filter_map(|number| self.peers.get(number)) {
-            rows.extend(self.in_routes(peer, None, |slot| slot.flags & flag::REFUSED != 0));
+            rows.extend(self.in_routes(peer, prefix, |slot| slot.flags & flag::REFUSED != 0));
         }
         Ok(rows)
     }

@@ -146,7 +146,7 @@ def _of_prefix(what: str, speaker: Speaker, peer: str, prefix: Prefix) -> list[R
         return speaker.learned(peer, prefix)
     if what == "advertised":
         return speaker.advertised(peer, prefix)
-    return [route for route in speaker.rejected(peer) if route.prefix == prefix]
+    return speaker.rejected(peer, prefix)
 
 
 def _first(routes: Sequence[Route], prefixes: int) -> list[Route]:

@@ -15,9 +15,9 @@ from dualhome import _core
 from dualhome._core import WireError
 from dualhome.bgp import events
 from dualhome.live.route_server import bmp_words as words
-from dualhome.live.route_server.bmp_station import Followed, Source, Station, accepted, minded
+from dualhome.live.route_server.bmp_station import Followed, Source, Station, minded
 from dualhome.live.route_server.config import Bmp
-from dualhome.live.route_server.pages import SLICE, withdrawal
+from dualhome.live.route_server.pages import SLICE, announcements, withdrawals
 from dualhome.net import Address, Prefix
 
 MOST_TOUCHED: Final = 1_000_000
@@ -116,7 +116,7 @@ class Monitoring:
             header = known.who.header(_now())
             told = words.route_monitoring(header, heard.good)
             if heard.withdrawn:
-                told += words.route_monitoring(known.who.header(_now(), four_octet_as=True), words.split(withdrawal(heard.withdrawn)))
+                told += words.route_monitoring(known.who.header(_now(), four_octet_as=True), withdrawals(heard.withdrawn))
             errored = b"".join(words.route_mirroring(header, each) for each in heard.bad)
             for station in listening:
                 if station.to.pre_policy:
@@ -148,7 +148,8 @@ class Monitoring:
             speaker = self._source.speakers.get(known.instance)
             if speaker is not None and self._followed.get((known.instance, known.peer)) is known:
                 header = known.who.header(_now(), post_policy=True, four_octet_as=True)
-                data = words.route_monitoring(header, words.split(accepted(speaker, known.peer, some, withdraw=True)))
+                told, there = announcements(speaker, "accepted", known.peer, some)
+                data = words.route_monitoring(header, withdrawals([prefix for prefix in some if prefix not in there]) + told)
                 self._tell(known.instance, data, post_policy=True)
             await asyncio.sleep(0)
 

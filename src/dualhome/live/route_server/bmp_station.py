@@ -6,15 +6,15 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from dualhome.bgp.speaker import Speaker
 from dualhome.live.route_server import bmp_words as words
 from dualhome.live.route_server.config import Bmp
-from dualhome.live.route_server.pages import announcement, slices, withdrawal
-from dualhome.net import Address, Prefix
+from dualhome.live.route_server.pages import announcements, prefixes
+from dualhome.net import Address
 
 DESCRIPTION: Final = "dualhome route-server"
 CONNECT_S: Final = 10.0
@@ -23,8 +23,6 @@ LONGEST_RETRY_S: Final = 720.0
 PACE_BYTES: Final = 256 * 1024
 """A table waits while so much of it is unsent."""
 GOODBYE_S: Final = 2.0
-NEVER_RECEIVED: Final = ("policy", "invalid")
-"""Reasons of refusals that don't count before the rules: by a rule, which come later, and by RFC 7606, as a withdrawal."""
 
 
 class Source(Protocol):
@@ -172,25 +170,16 @@ class Station:
                 if not (self.to.post_policy if post_policy else self.to.pre_policy):
                     continue
                 header = each.who.header(0, post_policy=post_policy, four_octet_as=True)
-                for updates in self._tables(each, post_policy):
+                speaker = self._source.speakers[each.instance]
+                for some in prefixes(speaker, each.peer):
                     if each not in self._followed(self.instance):
                         break
-                    self.put(words.route_monitoring(header, words.split(updates)))
+                    updates, _ = announcements(speaker, "accepted" if post_policy else "received", each.peer, some)
+                    self.put(words.route_monitoring(header, updates))
                     await writer.drain()
                     await asyncio.sleep(0)
                 else:
                     self.put(words.route_monitoring(header, map(words.end_of_rib, each.families)))
-
-    def _tables(self, each: Followed, post_policy: bool) -> Iterator[bytes]:
-        speaker = self._source.speakers[each.instance]
-        for routes in slices(speaker, "received", each.peer):
-            if post_policy:
-                yield accepted(speaker, each.peer, [Prefix(*route.prefix) for route in routes], withdraw=False)
-            else:
-                yield announcement(routes)
-        if not post_policy:
-            for routes in slices(speaker, "rejected", each.peer):
-                yield announcement([route for route in routes if route.reason not in NEVER_RECEIVED])
 
 
 def minded(task: asyncio.Task[None]) -> asyncio.Task[None]:
@@ -212,11 +201,3 @@ def numbers(speaker: Speaker, peer: str) -> dict[words.Statistic, int]:
         words.Statistic.LOC_RIB: let_in,
         words.Statistic.ADJ_RIB_OUT: told,
     }
-
-
-def accepted(speaker: Speaker, peer: str, prefixes: Sequence[Prefix], *, withdraw: bool) -> bytes:
-    """UPDATEs of these prefixes as the rules let them in from a peer; with `withdraw` also of those that they didn't."""
-    number = speaker.peer_number(peer)
-    found = [(prefix, [route for route in speaker.table(prefix) if route.peer == number]) for prefix in prefixes]
-    told = announcement([route for _, routes in found for route in routes])
-    return withdrawal([prefix for prefix, routes in found if not routes]) + told if withdraw else told

@@ -53,6 +53,10 @@ class Peer:
     next_hop: str = "unchanged"
     as_override: bool = False
     allowas_in: int = 0
+    first_as: bool = True
+    as_sets: bool = False  # whether routes with one are let in
+    martians: bool = True
+    requires_policy: bool = False
     rules_in: tuple[Rule, ...] = ()
     rules_out: tuple[Rule, ...] = ()
     reflect: bool = True
@@ -303,6 +307,10 @@ def _peer(x: Data, azure: bool, limits: Data) -> Peer:
         next_hop=x.get("next_hop", "unchanged" if transparent else "self"),
         as_override=x.get("as_override", False),
         allowas_in=int(x.get("allowas_in", 0)),
+        first_as=x.get("first_as", True),
+        as_sets=x.get("as_sets", "reject") == "accept",
+        martians=x.get("martians", "accept") == "accept",
+        requires_policy=x.get("requires_policy", False),
         rules_in=rules(x.get("import", ())),
         rules_out=rules(x.get("export", ())),
         reflect=x.get("reflect", True),

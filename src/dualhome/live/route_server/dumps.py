@@ -6,18 +6,18 @@ import asyncio
 import time
 from collections.abc import Iterable, Mapping
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from dualhome import _core, mrt
-from dualhome._core import Route
 from dualhome.bgp import events
 from dualhome.bgp.events import State
 from dualhome.bgp.speaker import Speaker
 from dualhome.live.route_server.bmp_station import minded
 from dualhome.live.route_server.bmp_words import split
 from dualhome.live.route_server.config import Mrt
-from dualhome.live.route_server.pages import attributes, sayable, slices
+from dualhome.live.route_server.pages import prefixes, short
 from dualhome.net import Address, Prefix
 
 STATES: Final = {state: number for number, state in enumerate(State, 1)}
@@ -154,19 +154,18 @@ class Dumps:
         speaker, now_us = self._watched.speakers[instance], time.time_ns() // 1000
         part = path.with_name(path.name + ".part")
         places, parties = self._index(instance, speaker)
-        known: dict[tuple[object, ...], bytes] = {}
         count = 0
         with await asyncio.to_thread(part.open, "wb") as file:
             records = [mrt.peer_index(now_us, Address.parse(speaker.config.router_id), instance, parties)]
-            for routes in slices(speaker, "candidates"):
-                for prefix, group in groupby(routes, key=lambda route: Prefix(*route.prefix)):
-                    entries = [_entry(route, places, known) for route in group if route.peer in places and sayable(route)]
-                    if entries:
-                        records.append(mrt.rib(now_us, count, prefix, entries))
-                        count += 1
+            for some in prefixes(speaker):
+                rows, blocks = speaker.rib.blocks("accepted", None, list(some))
+                octets = [short(*block) for block in blocks]
+                for prefix, group in groupby((row for row in rows if row[1] in places), key=itemgetter(0)):
+                    entries = [mrt.Entry(*places[peer], octets[place]) for _, peer, place in group]
+                    records.append(mrt.rib(now_us, count, Prefix(*prefix), entries))
+                    count += 1
                 await asyncio.to_thread(file.write, b"".join(records))
                 records.clear()
-                known.clear()
             await asyncio.to_thread(file.write, b"".join(records))
         await asyncio.to_thread(part.replace, path)
         self._log.debug("mrt", file=str(path), prefixes=count)
@@ -186,11 +185,6 @@ class Dumps:
             places[speaker.peer_number(peer)] = len(parties), int(self._watched.changed_s.get((instance, peer), time.time()))
             parties.append(mrt.Party(identifier=identifier, address=session.config.remote_address, asn=asn))
         return places, parties
-
-
-def _entry(route: Route, places: Mapping[int, tuple[int, int]], known: dict[tuple[object, ...], bytes]) -> mrt.Entry:
-    place, since_s = places[route.peer]
-    return mrt.Entry(place, since_s, attributes(route, known))
 
 
 def file_name(template: str, now_s: float, every_s: int, instance: str = "") -> Path:

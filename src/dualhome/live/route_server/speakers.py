@@ -73,6 +73,10 @@ def _peer(config: Config, instance: Instance, peer: Peer) -> PeerConfig:
         max_prefixes_count="azure" if config.azure else "held",  # R87
         max_prefixes_action=peer.over_limit,
         discard_med=config.azure,  # R113
+        first_as=peer.first_as and not internal,
+        reject_as_sets=not peer.as_sets,
+        reject_martians=not peer.martians,
+        requires_policy=peer.requires_policy,
         checks=tuple(_checks(config)),
         rules=policy_of(peer.rules_in, f"{config.file}, import of {peer.name}"),
         export=tuple(_export(config, instance, peer)),
