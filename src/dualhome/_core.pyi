@@ -60,8 +60,9 @@ def encode_open(
     route_refresh: bool = True,
     extended_message: bool = True,
     graceful_restart: bool = True,
+    more: Sequence[tuple[int, bytes]] = (),
 ) -> bytes:
-    """A whole OPEN message; AS_TRANS (23456) in My Autonomous System where the ASN needs four octets. `graceful_restart` sends the
+    """A whole OPEN message; `more`: further capabilities, (code, value); AS_TRANS (23456) in My Autonomous System where the ASN needs four octets. `graceful_restart` sends the
     capability with time 0 and no families: that End-of-RIB will be sent (RFC 4724 section 4).
     """
 
@@ -193,8 +194,8 @@ class Rib:
     def pending(self) -> list[int]:
         """Peers that `output` has something for, ascending."""
 
-    def refresh(self, peer: int, afi: int, safi: int) -> None:
-        """The peer asked for all again (RFC 2918)."""
+    def refresh(self, peer: int, afi: int, safi: int, *, enhanced: bool = False) -> None:
+        """The peer asked for all again (RFC 2918); with `enhanced` a Begin-of-RIB and an End-of-RIB refresh stand around it (RFC 7313)."""
 
     def candidates(self, prefix: PrefixTuple | None = None) -> list[Route]:
         """Every path that was let in, by prefix; of one prefix the best first, then in the order in which they lost (latest round first)."""

@@ -79,7 +79,7 @@ class Wire:
         self.sent: list[tuple[str, bytes]] = []
         self.unplugged: set[str] = set()
         self._transports = 0
-        self._open: set[int] = set()
+        self._open: dict[int, tuple[str, str]] = {}  # by number: its two ends
         self._events: deque[tuple[str, str, Event]] = deque()
 
     def start(self) -> Wire:
@@ -97,7 +97,7 @@ class Wire:
                         self._events.append((name, other, ConnectFailed()))
                         continue
                     self._transports += 1
-                    self._open.add(self._transports)
+                    self._open[self._transports] = (name, other)
                     self._events.append((name, other, Connected(self._transports)))
                     self._events.append((other, name, Accepted(self._transports)))
                 case Send(other, transport, data):
@@ -106,10 +106,19 @@ class Wire:
                         self._events.append((other, name, Received(transport, data)))
                 case Close(other, transport):
                     if transport in self._open:
-                        self._open.discard(transport)
+                        del self._open[transport]
                         self._events.append((other, name, Closed(transport)))
                 case Journal(other, _, text):
                     self.journal.append(f"{name} > {other}: {text}")
+
+    def transports_of(self, name: str) -> list[int]:
+        """Numbers of all that a speaker has a part in."""
+        return [number for number, ends in self._open.items() if name in ends]
+
+    def close(self, name: str, transport: int) -> None:
+        """One end closes a transport without a word; the other one is told."""
+        [other] = [end for end in self._open.pop(transport) if end != name]
+        self._events.append((other, name, Closed(transport)))
 
     def settle(self) -> None:
         """Until nothing is under way."""

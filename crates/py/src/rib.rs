@@ -205,8 +205,9 @@ impl Rib {
         run(py, || self.inner.pending())
     }
 
-    fn refresh(&mut self, py: Python<'_>, peer: u32, afi: u16, safi: u8) -> PyResult<()> {
-        run(py, || self.inner.refresh(peer, afi, safi))?.map_err(wrong)
+    #[pyo3(signature = (peer, afi, safi, *, enhanced=false))]
+    fn refresh(&mut self, py: Python<'_>, peer: u32, afi: u16, safi: u8, enhanced: bool) -> PyResult<()> {
+        run(py, || self.inner.refresh(peer, afi, safi, enhanced))?.map_err(wrong)
     }
 
     #[pyo3(signature = (prefix=None))]

@@ -148,7 +148,7 @@ fn decode_open(py: Python<'_>, body: &[u8]) -> PyResult<OpenMessage> {
 
 #[pyfunction]
 #[pyo3(signature = (*, asn, hold_time_s, router_id, families, four_octet_as=true, route_refresh=true, extended_message=true,
-    graceful_restart=true))]
+    graceful_restart=true, more=Vec::new()))]
 #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
 fn encode_open<'py>(
     py: Python<'py>,
@@ -160,6 +160,7 @@ fn encode_open<'py>(
     route_refresh: bool,
     extended_message: bool,
     graceful_restart: bool,
+    more: Vec<(u8, Vec<u8>)>,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let router_id: Ipv4Addr = router_id
         .parse()
@@ -173,6 +174,7 @@ fn encode_open<'py>(
         route_refresh,
         extended_message,
         graceful_restart,
+        more,
     };
     let bytes = run(py, || wire::open::encode_open(&options))?;
     let bytes = bytes.ok_or_else(|| value_error(format!("{} families do not fit in an OPEN", options.families.len())))?;

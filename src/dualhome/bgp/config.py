@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dualhome.bgp.policy import PeerPolicy
+from dualhome.bgp.restart import GracefulRestart
+from dualhome.bgp.timers import LARGE_HOLD_S
 from dualhome.net import Address, Prefix
 
 IPV4_UNICAST = (1, 1)
@@ -29,6 +31,16 @@ class SessionConfig:
     families: tuple[tuple[int, int], ...] = (IPV4_UNICAST,)
     passive: bool = False
     zero_hold: bool = True  # whether a session without hold timer is agreed to
+    open_s: int = LARGE_HOLD_S  # how long the peer's OPEN is awaited
+    damping: bool = (
+        True  # whether the peer's attempts are refused for a while after a fault (DampPeerOscillations); if not, ours alone wait
+    )
+    graceful_restart: GracefulRestart | None = None  # None: End-of-RIB is sent, nothing is kept
+    enhanced_refresh: bool = False  # RFC 7313
+    refresh_s: float = 300  # how long a peer may take to tell all its routes again
+    extended_messages: bool = True  # RFC 8654
+    role: str | None = None  # what we are to the peer: provider | customer | peer | rs | rs-client (RFC 9234)
+    role_strict: bool = False  # whether a peer that says nothing of its role is refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

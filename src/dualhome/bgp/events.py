@@ -68,7 +68,14 @@ class Closed:
     transport: int
 
 
-Event = ManualStart | ManualStop | Connected | ConnectFailed | Accepted | Received | Closed
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """The peer took nothing of what waits to be written for the send hold time (RFC 9687)."""
+
+    transport: int
+
+
+Event = ManualStart | ManualStop | Connected | ConnectFailed | Accepted | Received | Closed | Stuck
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +110,11 @@ class Up:
 
 @dataclass(frozen=True, slots=True)
 class Down:
-    """The session is not Established any more."""
+    """The session is not Established any more. Of the families in `keep` its routes stay for `keep_s` seconds at most (RFC 4724 section 4.2)."""
 
     reason: str
+    keep: tuple[tuple[int, int], ...] = ()
+    keep_s: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +126,20 @@ class Deliver:
 
 @dataclass(frozen=True, slots=True)
 class Refresh:
-    """The peer wants all routes of a family again (RFC 2918)."""
+    """The peer wants all routes of a family again (RFC 2918); `enhanced`: between two marks (RFC 7313)."""
 
     afi: int
     safi: int
+    enhanced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshing:
+    """The peer begins to tell all routes of a family again, or is through with it (RFC 7313 section 4)."""
+
+    afi: int
+    safi: int
+    begins: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,4 +163,4 @@ class Notified:
     transport: int = -1
 
 
-Action = Connect | Send | Close | Up | Down | Deliver | Refresh | Transition | Notified
+Action = Connect | Send | Close | Up | Down | Deliver | Refresh | Refreshing | Transition | Notified

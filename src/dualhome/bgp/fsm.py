@@ -17,8 +17,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from dualhome._core import OpenMessage
-from dualhome.bgp.events import Close, Deliver, Refresh, State, Up
+from dualhome.bgp.events import Close, Deliver, Refresh, Refreshing, State, Up
 from dualhome.bgp.notification import CEASE, COMMUNICATIVE, describe, shutdown_data
+from dualhome.bgp.restart import HARD_RESET, keeps_on_notification
 from dualhome.errors import PeerError
 from dualhome.units import Instant
 
@@ -52,6 +53,7 @@ class Kind(Enum):
     UPDATE_ERROR = auto()  # 28
     REFRESH = auto()  # RFC 2918
     REFRESH_ERROR = auto()  # RFC 7313 section 5
+    STUCK = auto()  # 29: SendHoldTimer_Expires (RFC 9687 section 4)
 
     __hash__ = object.__hash__  # each is one object, and tables are looked up for every message
 
@@ -162,10 +164,14 @@ def deliver(session: Session, step: Step) -> None:
 
 
 def ask_refresh(session: Session, step: Step) -> None:
-    """A plain request for a family that both ends named; any other is ignored (RFC 2918 section 4, RFC 7313 section 5)."""
+    """A request for a family that both ends named, or a mark of our own one's answer; any other is ignored (RFC 2918 section 4, RFC 7313 section 5)."""
     afi, subtype, safi = step.family
-    if subtype == 0 and (afi, safi) in session.families:
-        session.actions.append(Refresh(afi, safi))
+    if (afi, safi) not in session.families:
+        return
+    if subtype == 0:
+        session.actions.append(Refresh(afi, safi, session.has_enhanced_refresh))
+    elif subtype in (1, 2) and session.has_enhanced_refresh:
+        session.actions.append(Refreshing(afi, safi, subtype == 1))
 
 
 def notify(session: Session, step: Step) -> None:
@@ -177,6 +183,13 @@ def notify(session: Session, step: Step) -> None:
 def notify_hold_expired(session: Session, step: Step) -> None:
     """Nothing came for the hold time (RFC 4271 section 6.5)."""
     step.error = PeerError(4, 0, reason=f"nothing for {step.of.silence_s} s")
+    step.why = describe(4, 0)
+    session.notify(step.of, step.fault, step.now, keep=keeps_on_notification(step.of.open))
+
+
+def notify_stuck(session: Session, step: Step) -> None:
+    """The peer took nothing of what was to be sent (RFC 9687 section 4)."""
+    step.error = PeerError(8, 0, reason="nothing of what was to be sent was taken")
     notify(session, step)
 
 
@@ -191,14 +204,15 @@ def notify_unexpected(session: Session, step: Step) -> None:
 def obey_notification(session: Session, step: Step) -> None:
     """The peer gives up. A Cease of a session that was up is no failure, but that for too many prefixes is (RFC 4486 section 4)."""
     step.gentle = step.of.state is State.ESTABLISHED and step.fault.code == CEASE and step.fault.subcode != 1
-    session.drop(step.of, f"received {step.why}", step.now)
+    keep = keeps_on_notification(step.of.open) and (step.fault.code, step.fault.subcode) != HARD_RESET
+    session.drop(step.of, f"received {step.why}", step.now, keep=keep)
     session.actions.append(Close(step.of.transport))
 
 
 def lose_transport(session: Session, step: Step) -> None:
     """The transport is gone without a word."""
     step.gentle = step.of.state is State.ESTABLISHED
-    session.drop(step.of, step.why, step.now)
+    session.drop(step.of, step.why, step.now, keep=True)
 
 
 Cell = tuple[Handler, State]
@@ -275,6 +289,9 @@ _ROWS: Final[Mapping[Kind, tuple[Cell, Cell, Cell, Cell, Cell, Cell]]] = {
     Kind.REFRESH_ERROR: (
         (ignore, _IDLE), (ignore, _CONNECT), (ignore, _ACTIVE),
         (notify_unexpected, _IDLE), (notify_unexpected, _IDLE), (notify, _IDLE)),
+    Kind.STUCK: (
+        (ignore, _IDLE), (ignore, _CONNECT), (ignore, _ACTIVE),
+        (notify_stuck, _IDLE), (notify_stuck, _IDLE), (notify_stuck, _IDLE)),
 }  # fmt: skip
 
 TABLE: Final[Mapping[tuple[State, Kind], Cell]] = MappingProxyType(

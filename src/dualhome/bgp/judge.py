@@ -8,6 +8,7 @@ from dualhome._core import OpenMessage
 from dualhome.bgp.config import SessionConfig
 from dualhome.bgp.events import State
 from dualhome.bgp.link import Link
+from dualhome.bgp.roles import judge_role
 from dualhome.bgp.timers import negotiated_hold_time
 from dualhome.errors import PeerError
 from dualhome.net import Address
@@ -18,9 +19,9 @@ def judge_open(message: OpenMessage, config: SessionConfig) -> None:
 
     Raises:
         PeerError: another ASN (2/2), our own BGP Identifier on iBGP (2/3), a hold time of 1 or 2 s, or of 0 where that is refused
-            (2/6), no common family (2/7).
+            (2/6), no common family (2/7), a role that doesn't fit ours (2/11).
 
-    Source: RFC 4271 section 6.2, RFC 6286 section 2.2, RFC 5492 section 3.
+    Source: RFC 4271 section 6.2, RFC 6286 section 2.2, RFC 5492 section 3, RFC 9234 section 4.2.
     """
     if message.asn != config.remote_asn:
         raise PeerError(2, 2, reason=f"the peer says AS{message.asn}, expected AS{config.remote_asn}")
@@ -31,6 +32,7 @@ def judge_open(message: OpenMessage, config: SessionConfig) -> None:
     if not set(config.families) & set(message.families):
         wanted = b"".join(bytes([1, 4, *afi.to_bytes(2, "big"), 0, safi]) for afi, safi in config.families)
         raise PeerError(2, 7, wanted, reason=f"no common address family: the peer has {message.families}, we have {list(config.families)}")
+    judge_role(message, config.role, config.role_strict)
 
 
 def collision_losers(links: Sequence[Link], newest: Link, message: OpenMessage, config: SessionConfig) -> list[Link]:

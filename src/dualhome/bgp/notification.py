@@ -30,6 +30,7 @@ SUBCODES: Final = {
     (2, 4): "Unsupported Optional Parameter",
     (2, 6): "Unacceptable Hold Time",
     (2, 7): "Unsupported Capability",
+    (2, 11): "Role Mismatch",
     (3, 1): "Malformed Attribute List",
     (3, 2): "Unrecognized Well-known Attribute",
     (3, 3): "Missing Well-known Attribute",
@@ -55,7 +56,7 @@ SUBCODES: Final = {
     (6, 10): "BFD Down",
     (7, 1): "Invalid Message Length",
 }
-"""Subcodes (RFC 4271 section 4.5, RFC 4486 section 4, RFC 5492 section 5, RFC 6608 section 3, RFC 7313 section 5, RFC 8538, RFC 9384)."""
+"""Subcodes (RFC 4271 section 4.5, RFC 4486 section 4, RFC 5492 section 5, RFC 6608 section 3, RFC 7313 section 5, RFC 8538, RFC 9234, RFC 9384)."""
 
 
 def describe(code: int, subcode: int, data: bytes = b"") -> str:

@@ -10,6 +10,7 @@ from typing import Final, assert_never
 
 from dualhome import _core
 from dualhome._core import OpenMessage, WireError
+from dualhome.bgp import restart, roles
 from dualhome.bgp.config import SessionConfig
 from dualhome.bgp.events import (
     Accepted,
@@ -29,6 +30,7 @@ from dualhome.bgp.events import (
     Refresh,
     Send,
     State,
+    Stuck,
     Transition,
     Up,
 )
@@ -42,10 +44,12 @@ from dualhome.units import Duration, Instant, after, between, seconds
 
 __all__ = [
     "Accepted", "Action", "Close", "Closed", "Connect", "ConnectFailed", "Connected", "Counters", "Deliver", "Down", "Event", "ManualStart",
-    "ManualStop", "Notified", "Received", "Refresh", "Send", "Session", "State", "Transition", "Up",
+    "ManualStop", "Notified", "Received", "Refresh", "Send", "Session", "State", "Stuck", "Transition", "Up",
 ]  # fmt: skip
 
 _RANK: Final = {state: rank for rank, state in enumerate(State)}
+ENHANCED_REFRESH: Final = 70
+"""The capability of RFC 7313 section 3.1."""
 _MARKER: Final = b"\xff" * 16  # a message begins so (RFC 4271 section 4.1)
 _OF_TRANSPORTS: Final = (State.OPEN_SENT, State.OPEN_CONFIRM, State.ESTABLISHED)
 
@@ -62,6 +66,7 @@ class Session:
         self.wanted = False
         self.failures = 0  # in a row
         self.last_error = ""  # how the last transport ended, in words
+        self.restarted = False  # whether we tell the peer that we have restarted (RFC 4724 section 4.1)
         self._base = State.IDLE  # the state without transports
         self._retry_at: Instant | None = None
         self._idle_until: Instant | None = None
@@ -135,6 +140,9 @@ class Session:
             case Closed(transport=transport):
                 if transport in self.links:
                     self._step(Step(kind=Kind.CLOSED, now=now, link=self.links[transport], why="the transport was closed"))
+            case Stuck(transport=transport):
+                if transport in self.links:
+                    self._step(Step(kind=Kind.STUCK, now=now, link=self.links[transport]))
             case _:
                 assert_never(event)
         return self._take()
@@ -168,6 +176,14 @@ class Session:
     def can_refresh(self) -> bool:
         """Whether the session is Established and the peer understands a ROUTE-REFRESH."""
         return bool((link := self._established) and link.open and link.open.route_refresh)
+
+    @property
+    def has_enhanced_refresh(self) -> bool:
+        """Whether both ends mark where the answer to a ROUTE-REFRESH begins and ends (RFC 7313 section 3.1)."""
+        link = self._established
+        return self.config.enhanced_refresh and bool(
+            link and link.open and any(code == ENHANCED_REFRESH for code, _ in link.open.capabilities)
+        )
 
     def request_refresh(self) -> list[Action]:
         """Ask for all routes again, by one ROUTE-REFRESH a family that both ends named (RFC 2918 section 3).
@@ -212,8 +228,12 @@ class Session:
             hung_up = step.kind is Kind.CLOSED
             wait = self._retry_time()
             self._retry_at = after(step.now, min(wait, self._pause(step)) if hung_up else wait)
-        elif state is State.IDLE and self.wanted:
+        elif state is State.IDLE and self.wanted and self.config.damping:
             self._idle_until = after(step.now, self._pause(step))
+        elif state is State.IDLE and self.wanted:  # the peer may come back at once, only we ourselves wait
+            self._base = State.ACTIVE
+            if not self.config.passive:
+                self._retry_at = after(step.now, self._pause(step))
 
     def _retry_time(self) -> Duration:
         return jittered(self.config.connect_retry_s, self.rng)
@@ -283,11 +303,22 @@ class Session:
         except PeerError as error:
             self._step(Step(kind=Kind.OPEN_INVALID, now=now, link=link, error=error))
         else:
+            self._end_former(link, now)
             for loser in collision_losers(tuple(self.links.values()), link, message, self.config):
                 lost = PeerError(6, 7, reason="another transport stays")
                 self._step(Step(kind=Kind.COLLISION_LOST, now=now, link=loser, error=lost))
             if link.transport in self.links:
                 self._step(Step(kind=Kind.OPEN_VALID, now=now, link=link, open=message))
+
+    def _end_former(self, link: Link, now: Instant) -> None:
+        """A peer that may restart comes anew while its former transport seems to live: that one has ended unheard (RFC 4724 section 4.2)."""
+        for former in tuple(self.links.values()):
+            if former is not link and former.state is State.ESTABLISHED and self._kept(former):
+                self._step(Step(kind=Kind.CLOSED, now=now, link=former, why="the peer restarted, and is back"))
+                self.actions.append(Close(former.transport))
+
+    def _kept(self, link: Link) -> tuple[tuple[int, int], ...]:
+        return restart.kept_families(self.config.graceful_restart, link.open, self.families)
 
     def _notification(self, link: Link, body: bytes, now: Instant) -> None:
         self.counters.notifications_in += 1
@@ -312,12 +343,26 @@ class Session:
         for old in [link for link in self.links.values() if link.ours == ours and link.state is State.OPEN_SENT]:
             del self.links[old.transport]
             self.actions.append(Close(old.transport))
-        link = self.links[transport] = Link(transport=transport, ours=ours)
-        link.framer.extend()  # as our OPEN says (RFC 8654 section 4)
-        link.restart_hold(now)
         config = self.config
+        link = self.links[transport] = Link(transport=transport, ours=ours, silence_s=config.open_s)
+        if config.extended_messages:
+            link.framer.extend()  # as our OPEN says (RFC 8654 section 4)
+        link.restart_hold(now)
+        more: list[tuple[int, bytes]] = []
+        if config.graceful_restart is not None:
+            more.append(restart.capability(config.graceful_restart, config.families, self.restarted))
+        if config.role is not None:
+            more.append((roles.CAPABILITY, bytes([roles.VALUES[config.role]])))
+        if config.enhanced_refresh:
+            more.append((ENHANCED_REFRESH, b""))
         link.sent_open = _core.encode_open(
-            asn=config.local_asn, hold_time_s=config.hold_time_s, router_id=config.router_id, families=list(config.families)
+            asn=config.local_asn,
+            hold_time_s=config.hold_time_s,
+            router_id=config.router_id,
+            families=list(config.families),
+            extended_message=config.extended_messages,
+            graceful_restart=config.graceful_restart is None,
+            more=more,
         )
         self._send(link, link.sent_open)
 
@@ -333,7 +378,7 @@ class Session:
         self._send(link, _core.encode_keepalive())
         self._restart_keepalive(link, now)
 
-    def notify(self, link: Link, error: PeerError, now: Instant) -> None:
+    def notify(self, link: Link, error: PeerError, now: Instant, keep: bool = False) -> None:
         """NOTIFICATION, then the transport is closed and forgotten."""
         self.counters.notifications_out += 1
         text = describe(error.code, error.subcode, error.data)
@@ -341,10 +386,11 @@ class Session:
             text += f": {error.reason}"
         self._send(link, _core.encode_notification(error.code, error.subcode, error.data))
         self.actions += (Close(link.transport), Notified(True, error.code, error.subcode, text, error.data, link.transport))
-        self.drop(link, f"sent {text}", now)
+        self.drop(link, f"sent {text}", now, keep)
 
-    def drop(self, link: Link, reason: str, now: Instant) -> None:
-        """Forget a transport. A session that lived a minute has paid for earlier faults."""
+    def drop(self, link: Link, reason: str, now: Instant, keep: bool = False) -> None:
+        """Forget a transport. A session that lived a minute has paid for earlier faults. With `keep` the peer's routes may wait for it (RFC 4724)."""
+        kept = self._kept(link) if keep and link.state is State.ESTABLISHED else ()
         del self.links[link.transport]
         if not self.links:
             self.last_error = reason
@@ -353,7 +399,8 @@ class Session:
             if between(link.up_since, now) >= seconds(LONGEST_PAUSE_S):
                 self.failures = 0
             self.counters.dropped += 1
-            self.actions.append(Down(reason))
+            keep_s = link.open.graceful_restart[1] if kept and link.open and link.open.graceful_restart else 0
+            self.actions.append(Down(reason, kept, keep_s))
 
     @property
     def _farthest(self) -> Link | None:

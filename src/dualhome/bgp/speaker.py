@@ -9,14 +9,15 @@ from heapq import heappop, heappush
 from itertools import chain
 from typing import Final, assert_never
 
-from dualhome._core import Rib, Route
-from dualhome.bgp import events
+from dualhome._core import OpenMessage, Rib, Route
+from dualhome.bgp import events, restart
 from dualhome.bgp.config import PeerConfig, SpeakerConfig
 from dualhome.bgp.deadlines import Deadlines
+from dualhome.bgp.restart import Kept
 from dualhome.bgp.session import Session
 from dualhome.errors import PeerError
 from dualhome.net import Prefix
-from dualhome.units import Instant
+from dualhome.units import Instant, after, seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +59,17 @@ Watch = Callable[[str, events.Action], None]
 """Gets the name of a peer and what its session asks for, before it is done: for monitors, which change nothing."""
 
 
+_RESTART: Final = ""
+"""Among deadlines by peer: that of the restart."""
+
+
 class Speaker:
     """Sessions and RIB of one speaker. All that comes in is followed by `flush`, unless it is put off by `defer`.
 
     `writable` says whether a peer's transport takes more now; routes wait in the RIB, not in queues, until it does and the driver flushes.
     `at_once`: so many octets of routes, or a few more, each flush gives a peer; where that kept any back, `more` is true, and the driver
-    flushes again when others had their turn. `watch` is told of all that sessions ask for.
+    flushes again when others had their turn. `watch` is told of all that sessions ask for. `restarted`: it was there before, and packets went on in the
+    meantime, so peers with graceful restart kept its routes: nothing is decided or told before they have told theirs (RFC 4724 section 4.1).
     """
 
     def __init__(
@@ -73,6 +79,7 @@ class Speaker:
         writable: Callable[[str], bool] = lambda peer: True,
         watch: Watch | None = None,
         at_once: int | None = None,
+        restarted: bool = False,
     ) -> None:
         self.config = config
         self._seed: Final = seed
@@ -87,7 +94,15 @@ class Speaker:
         self._deadlines = Deadlines()
         self._actions: list[SpeakerAction] = []
         self._running = False
-        self._asked: dict[int, dict[tuple[int, int], None]] = {}  # families of which peers want all routes again, by number of the peer
+        self._asked: dict[
+            int, dict[tuple[int, int], bool]
+        ] = {}  # families of which peers want all routes again, and whether marked; by number of the peer
+        self._kept: dict[str, Kept] = {}  # of peers that are away, or back and not through
+        self._refreshing: dict[tuple[str, int, int], Instant] = {}  # until when a peer may take to tell a family again
+        self._awaited: dict[
+            str, set[tuple[int, int]] | None
+        ] = {}  # after a restart: whose End-of-RIB is missing; None: of a peer that isn't there
+        self._restarted = restarted
         self.rib: Rib
         self._build()
 
@@ -96,6 +111,8 @@ class Speaker:
     def start(self, now: Instant) -> list[SpeakerAction]:
         """Start the sessions of all peers that are enabled."""
         self._running = True
+        if self._restarted:
+            self._await_peers(now)
         for name, peer in self.config.peers.items():
             if peer.enabled:
                 self._handle(name, events.ManualStart(), now)
@@ -108,6 +125,7 @@ class Speaker:
             if silent:
                 if self._session_is_up(name):
                     self._asked.pop(self._numbers[name], None)
+                    self._kept.pop(name, None)
                     self.rib.peer_down(self._numbers[name])
                     self._journal(name, "session", "the speaker stopped without a word")
                 self._make_session(name)
@@ -128,7 +146,11 @@ class Speaker:
     def tick(self, now: Instant) -> list[SpeakerAction]:
         """All timers that are due, in the order of the peers."""
         due = dict.fromkeys(self._deadlines.due(now))
-        for name in due if len(due) < 2 else [name for name in self.config.peers if name in due]:
+        if _RESTART in due:
+            self._awaited.clear()
+            self._end_restart()
+        for name in [name for name in due if name != _RESTART] if len(due) < 3 else [name for name in self.config.peers if name in due]:
+            self._expire(name, now)
             self._perform(name, self._sessions[name].tick(now), now)
         return self.flush(now)
 
@@ -138,8 +160,11 @@ class Speaker:
 
     def flushing(self, now: Instant) -> Iterator[list[SpeakerAction]]:
         """As `flush`, piece by piece: who performs each before asking for the next one never has more than a piece in memory, for `writable` knows of it."""
-        self.rib.process()
         self.more = False
+        if self._restarted:
+            yield self._take()
+            return
+        self.rib.process()
         yield from self._send_routes(now)
         if self._asked:
             yield from self._answer_refreshes(now)
@@ -163,8 +188,8 @@ class Speaker:
         """
         behind = set(self.rib.pending())
         for number in [number for number in self._asked if number not in behind]:
-            for afi, safi in self._asked.pop(number):
-                self.rib.refresh(number, afi, safi)
+            for (afi, safi), enhanced in self._asked.pop(number).items():
+                self.rib.refresh(number, afi, safi, enhanced=enhanced)
         yield from self._send_routes(now)
 
     def request_refresh(self, peer: str, now: Instant) -> list[SpeakerAction]:
@@ -209,6 +234,9 @@ class Speaker:
         del self._sessions[name], self._names[number]
         heappush(self._free, number)
         self._deadlines.set(name, None)
+        self._kept.pop(name, None)
+        if name in self._awaited:
+            self._told_all(name)
 
     def _change_peer(self, name: str, old: PeerConfig | None, new: PeerConfig, now: Instant) -> None:
         if old is None:
@@ -293,7 +321,7 @@ class Speaker:
             multipath=config.multipath,
         )
         self._sessions, self._numbers, self._names, self._free, self._deadlines = {}, {}, {}, [], Deadlines()
-        self._asked = {}
+        self._asked, self._kept, self._refreshing, self._awaited = {}, {}, {}, {}
         for name, peer in config.peers.items():
             self._add_peer(name, peer)
         for prefix, origin in config.origins.items():
@@ -338,23 +366,125 @@ class Speaker:
                         max_message=65535 if message.extended_message else 4096,
                         router_id=message.router_id,
                     )
-                case events.Down():
-                    self._asked.pop(number, None)
-                    self.rib.peer_down(number)
+                    self._is_back(name, message, now)
+                case events.Down(keep=keep, keep_s=keep_s):
+                    self._is_away(name, keep, keep_s, now)
                 case events.Deliver(data=data):
                     if refused is None and (error := self.rib.receive(number, data)):
                         refused = PeerError(error.code, error.subcode, error.data, error.reason)
-                case events.Refresh(afi=afi, safi=safi):
-                    self._asked.setdefault(number, {})[afi, safi] = None
-                case events.Transition(old=before, new=after, why=why):
-                    self._journal(name, "session", f"{before.value} -> {after.value}: {why}")
+                    for family in self.rib.ended(number):
+                        self._ended(name, family)
+                case events.Refresh(afi=afi, safi=safi, enhanced=enhanced):
+                    self._asked.setdefault(number, {})[afi, safi] = enhanced
+                case events.Refreshing(afi=afi, safi=safi, begins=True):
+                    self.rib.mark_stale(number, afi, safi)
+                    self._refreshing[name, afi, safi] = after(now, seconds(session.config.refresh_s))
+                case events.Refreshing(afi=afi, safi=safi):
+                    if self._refreshing.pop((name, afi, safi), None) is not None:
+                        self.rib.sweep_stale(number, afi, safi)
+                case events.Transition(old=former, new=state, why=why):
+                    self._journal(name, "session", f"{former.value} -> {state.value}: {why}")
                 case events.Notified(sent=sent, text=text):
                     self._journal(name, "notification", f"{'sent' if sent else 'received'} {text}")
                 case _:
                     assert_never(action)
         if refused:
             self._perform(name, session.peer_refused_at(now, refused), now)
-        self._deadlines.set(name, session.deadline())
+        self._deadlines.set(name, self._due(name))
+
+    def _due(self, name: str) -> Instant | None:
+        times = [self._sessions[name].deadline(), self._kept[name].until if name in self._kept else None]
+        if self._refreshing:
+            times += [until for (peer, _, _), until in self._refreshing.items() if peer == name]
+        return min((at for at in times if at is not None), default=None)
+
+    # --- graceful restart ---------------------------------------------------------------------------------------------
+
+    def _is_away(self, name: str, keep: restart.Families, keep_s: float, now: Instant) -> None:
+        """Its session ended: what it announced goes, or waits for it (RFC 4724 section 4.2)."""
+        number = self._numbers[name]
+        self._asked.pop(number, None)
+        self.rib.peer_down(number, keep=keep)
+        self._refreshing = {key: until for key, until in self._refreshing.items() if key[0] != name}
+        self._kept.pop(name, None)
+        if keep:
+            self._kept[name] = Kept(keep, after(now, seconds(keep_s)))
+            self._journal(name, "session", f"graceful restart: its routes are kept for {keep_s:g} s")
+        if self._awaited.get(name) is not None:
+            self._awaited[name] = None
+
+    def _is_back(self, name: str, message: OpenMessage, now: Instant) -> None:
+        """Its session is up: of families that it didn't forward on, or doesn't speak any more, nothing is kept longer."""
+        config, number = self._sessions[name].config, self._numbers[name]
+        if (kept := self._kept.get(name)) is not None:
+            named = [family for family in restart.preserved(message) if family in message.families]
+            for afi, safi in kept.families:
+                if (afi, safi) not in named:
+                    self.rib.sweep_stale(number, afi, safi)
+            kept.families = tuple(family for family in kept.families if family in named)
+            if kept.families and config.graceful_restart is not None:
+                kept.until = after(now, seconds(config.graceful_restart.stale_s))
+            else:
+                del self._kept[name]
+        if name in self._awaited:
+            waited = set(restart.kept_families(config.graceful_restart, message, self._sessions[name].families))
+            self._awaited[name] = waited
+            if not waited or restart.has_restarted(message):
+                self._told_all(name)
+
+    def _ended(self, name: str, family: tuple[int, int]) -> None:
+        """Its End-of-RIB came: what it has not told again is gone."""
+        if (kept := self._kept.get(name)) is not None and family in kept.families:
+            self.rib.sweep_stale(self._numbers[name], *family)
+            kept.families = tuple(each for each in kept.families if each != family)
+            if not kept.families:
+                del self._kept[name]
+        if (waited := self._awaited.get(name)) is not None:
+            waited.discard(family)
+            if not waited:
+                self._told_all(name)
+
+    def _expire(self, name: str, now: Instant) -> None:
+        """What was kept for too long goes."""
+        number = self._numbers[name]
+        if (kept := self._kept.get(name)) is not None and kept.until <= now:
+            gone = sum(self.rib.sweep_stale(number, *family) for family in kept.families)
+            del self._kept[name]
+            self._journal(name, "session", f"graceful restart: {gone} routes were kept long enough")
+        for (peer, afi, safi), until in list(self._refreshing.items()):
+            if peer == name and until <= now:
+                del self._refreshing[peer, afi, safi]
+                self.rib.sweep_stale(number, afi, safi)
+
+    def _await_peers(self, now: Instant) -> None:
+        """After a restart: wait for all who may have kept our routes, for the longest of the times that were configured."""
+        offers = {name: peer.session.graceful_restart for name, peer in self.config.peers.items() if peer.enabled}
+        self._awaited = {name: None for name, offer in offers.items() if offer is not None}
+        for name in self._awaited:
+            self._sessions[name].restarted = True
+        if self._awaited:
+            longest_s = max(offer.defer_s for offer in offers.values() if offer is not None)
+            self._deadlines.set(_RESTART, after(now, seconds(longest_s)))
+        else:
+            self._end_restart()
+
+    def _told_all(self, name: str) -> None:
+        del self._awaited[name]
+        if not self._awaited:
+            self._end_restart()
+
+    def _end_restart(self) -> None:
+        """All told us their routes, or had time enough: decide, and tell ours."""
+        if self._restarted:
+            self._restarted = False
+            self._deadlines.set(_RESTART, None)
+            for session in self._sessions.values():
+                session.restarted = False
+
+    @property
+    def restarting(self) -> bool:
+        """Whether it has restarted, and waits for its peers' routes before it decides."""
+        return self._restarted
 
     def _journal(self, name: str, kind: str, text: str) -> None:
         self._actions.append(Journal(name, kind, text))

@@ -478,14 +478,17 @@ impl Group {
         self.members.insert(peer, cursor);
     }
 
-    /// The peer asks for all of an IP version again (RFC 2918).
-    pub fn refresh(&mut self, peer: u32, version: u8, loc: &mut Loc, us: &Identity) {
+    /// The peer asks for all of an IP version again (RFC 2918), with these messages before and after it.
+    pub fn refresh(&mut self, peer: u32, version: u8, marks: Option<[Vec<u8>; 2]>, loc: &mut Loc, us: &Identity) {
         let Some(mut cursor) = self.members.remove(&peer) else { return };
         cursor.fall_behind(&self.log, &self.audience.encoding());
         for (prefix, _) in self.views(None, peer as i32, loc, us) {
             if prefix.version == version {
                 cursor.owe_again(prefix);
             }
+        }
+        if let Some([begin, end]) = marks {
+            cursor.mark(&begin, end);
         }
         self.members.insert(peer, cursor);
     }

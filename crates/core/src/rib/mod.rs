@@ -18,6 +18,7 @@ use crate::policy::{CountBy, OverLimit, OwnBest, PeerConfig, Tags};
 use crate::prefix::Prefix;
 use crate::wire::fast;
 use crate::wire::nlri::version_of;
+use crate::wire::refresh;
 use crate::wire::update::Families;
 use crate::wire::{HEADER_LENGTH, NotificationError, ParseOptions, Update, Updates, framing, message_type, notification::code};
 
@@ -447,14 +448,15 @@ impl Rib {
         all
     }
 
-    /// The peer asks for all of a family again (RFC 2918).
-    pub fn refresh(&mut self, number: u32, afi: u16, safi: u8) -> Result<(), RequestError> {
+    /// The peer asks for all of a family again (RFC 2918); with `enhanced` begin and end are marked (RFC 7313).
+    pub fn refresh(&mut self, number: u32, afi: u16, safi: u8, enhanced: bool) -> Result<(), RequestError> {
         let peer = self.peers.get(&number).ok_or_else(|| no_peer(number))?;
         let Some(version) = version_of(afi, safi) else {
             return Ok(()); // RFC 2918 section 4: a family that was not agreed on is ignored.
         };
         if let Some(group) = peer.session.and_then(|(_, group)| self.groups.get_mut(&group)) {
-            group.refresh(number, version, &mut self.loc, &self.us);
+            let marks = enhanced.then(|| [refresh::BEGIN, refresh::END].map(|subtype| refresh::encode_subtype(afi, subtype, safi)));
+            group.refresh(number, version, marks, &mut self.loc, &self.us);
         }
         Ok(())
     }

@@ -331,7 +331,11 @@ pub struct Cursor {
     owed: Option<BTreeMap<Prefix, Told>>,
     /// Messages for it alone, and how many octets of them are sent.
     buffer: (Vec<u8>, usize),
+    /// Families whose End-of-RIB is to be sent once the log is read up to here.
     end_of_rib: Vec<(u16, u8)>,
+    end_of_rib_at: Option<u64>,
+    /// Messages that follow what is owed.
+    after_owed: Vec<u8>,
 }
 
 impl Cursor {
@@ -345,6 +349,8 @@ impl Cursor {
             owed: None,
             buffer: (Vec::new(), 0),
             end_of_rib,
+            end_of_rib_at: None,
+            after_owed: Vec::new(),
         }
     }
 
@@ -406,6 +412,13 @@ impl Cursor {
         self.at = at;
     }
 
+    /// What is owed now stands between these messages.
+    pub fn mark(&mut self, begin: &[u8], end: Vec<u8>) {
+        self.owed.get_or_insert_default();
+        self.buffer.0.extend_from_slice(begin);
+        self.after_owed.extend(end);
+    }
+
     /// A prefix is owed again, whatever it was told. It has left the log.
     pub fn owe_again(&mut self, prefix: Prefix) {
         let told = self.owed.get_or_insert_default().entry(prefix).or_insert(Told::Again);
@@ -455,10 +468,11 @@ impl Cursor {
                 if owed.is_empty() {
                     self.owed = None;
                     self.at = log.end();
+                    self.buffer.0.append(&mut self.after_owed);
                 }
                 continue;
             }
-            if !self.end_of_rib.is_empty() {
+            if !self.end_of_rib.is_empty() && self.at >= *self.end_of_rib_at.get_or_insert(log.end()) {
                 for (afi, safi) in std::mem::take(&mut self.end_of_rib) {
                     self.buffer.0.extend(encode_end_of_rib(afi, safi));
                 }

@@ -210,6 +210,8 @@ pub struct OpenOptions {
     pub extended_message: bool,
     /// Name Graceful Restart with time 0 and no families: End-of-RIB will be sent (RFC 4724 section 4).
     pub graceful_restart: bool,
+    /// Further capabilities, (code, value of at most 255 octets).
+    pub more: Vec<(u8, Vec<u8>)>,
 }
 
 /// A whole OPEN; None where so many families do not fit in 4096 octets.
@@ -233,6 +235,9 @@ pub fn encode_open(options: &OpenOptions) -> Option<Vec<u8>> {
     }
     if options.graceful_restart {
         add(capability::GRACEFUL_RESTART, &[0, 0]);
+    }
+    for (code, value) in options.more.iter().filter(|(_, value)| value.len() < 256) {
+        add(*code, value);
     }
     if options.four_octet_as {
         add(capability::FOUR_OCTET_AS, &options.asn.to_be_bytes());
@@ -272,6 +277,7 @@ mod tests {
             route_refresh: true,
             extended_message: true,
             graceful_restart: true,
+            more: Vec::new(),
         }
     }
 
@@ -374,6 +380,7 @@ mod tests {
                 route_refresh: flags[0],
                 extended_message: flags[1],
                 graceful_restart: flags[2],
+                more: Vec::new(),
             };
             let open = decode_open(&encode_open(&options).unwrap()[19..]).unwrap();
             let again = OpenOptions {
@@ -385,6 +392,7 @@ mod tests {
                 route_refresh: open.route_refresh,
                 extended_message: open.extended_message,
                 graceful_restart: open.graceful_restart.is_some(),
+                more: Vec::new(),
             };
             prop_assert_eq!(again, options);
         }

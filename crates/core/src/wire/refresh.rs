@@ -5,8 +5,20 @@ use super::{message, message_type};
 
 /// A whole ROUTE-REFRESH: send me all of this family again (RFC 2918 section 3).
 pub fn encode_route_refresh(afi: u16, safi: u8) -> Vec<u8> {
+    encode_subtype(afi, NORMAL, safi)
+}
+
+/// Send me all again.
+pub const NORMAL: u8 = 0;
+/// All comes again from here on (RFC 7313 section 3.2).
+pub const BEGIN: u8 = 1;
+/// All came again.
+pub const END: u8 = 2;
+
+/// A whole ROUTE-REFRESH of one of these subtypes.
+pub fn encode_subtype(afi: u16, subtype: u8, safi: u8) -> Vec<u8> {
     let [high, low] = afi.to_be_bytes();
-    message(message_type::ROUTE_REFRESH, &[high, low, 0, safi])
+    message(message_type::ROUTE_REFRESH, &[high, low, subtype, safi])
 }
 
 /// (AFI, subtype, SAFI) of a ROUTE-REFRESH's body; 7/1 with the whole message where its length is wrong (RFC 7313 section 5).
