@@ -114,6 +114,20 @@ def test_a_table_is_kept_with_all_its_paths(tmp_path: Path) -> None:
     run(tmp_path, test, f"mrt: {{rib: {tmp_path}/rib.%Y%m%d.mrt, every_s: 86400}}\n", own)
 
 
+@pytest.mark.live
+def test_a_table_that_is_not_whole_leaves_nothing(tmp_path: Path) -> None:
+    async def test(lab: Lab) -> None:
+        assert lab.server.dumps is not None
+        writing = asyncio.ensure_future(lab.server.dumps.dump())
+        while not list(tmp_path.glob("*.part")):
+            await asyncio.sleep(0)
+        writing.cancel()
+        await asyncio.gather(writing, return_exceptions=True)
+        assert list(tmp_path.glob("rib*")) == []
+
+    run(tmp_path, test, f"mrt: {{rib: {tmp_path}/rib.mrt, every_s: 86400}}\n")
+
+
 def test_files_are_named_by_their_period() -> None:
     """1,700,000,000 s is 2023-11-14 22:13:20 UTC."""
     at = 1_700_000_000

@@ -135,27 +135,31 @@ class Dumps:
             await self.dump()
 
     async def dump(self) -> list[Path]:
-        """Write the tables of all instances now; the files."""
+        """Write the tables of all instances now; the files, each under its name when it is whole."""
         assert self._config.rib is not None
         begun, now, files = time.monotonic(), time.time(), []
         for name in list(self._watched.speakers):
             several = name if len(self._watched.speakers) > 1 else ""
             path = file_name(self._config.rib, now, self._config.every_s, several)
+            part = path.with_name(path.name + ".part")
             try:
-                await self._table(name, path)
+                await self._table(name, part)
+                part.replace(path)
                 files.append(path)
+            except asyncio.CancelledError:
+                part.unlink(missing_ok=True)
+                raise
             except OSError as error:
                 self._log.error("mrt", file=str(path), text=f"can't be written: {error.strerror or error}")
         self.table_s = time.monotonic() - begun
         return files
 
     async def _table(self, instance: str, path: Path) -> None:
-        """It has its name when it is whole. A peer that came after the beginning isn't in it."""
+        """A peer that came after the beginning isn't in it."""
         speaker, now_us = self._watched.speakers[instance], time.time_ns() // 1000
-        part = path.with_name(path.name + ".part")
         places, parties = self._index(instance, speaker)
         count = 0
-        with await asyncio.to_thread(part.open, "wb") as file:
+        with await asyncio.to_thread(path.open, "wb") as file:
             records = [mrt.peer_index(now_us, Address.parse(speaker.config.router_id), instance, parties)]
             for some in prefixes(speaker):
                 rows, blocks = speaker.rib.blocks("accepted", None, list(some))
@@ -167,7 +171,6 @@ class Dumps:
                 await asyncio.to_thread(file.write, b"".join(records))
                 records.clear()
             await asyncio.to_thread(file.write, b"".join(records))
-        await asyncio.to_thread(part.replace, path)
         self._log.debug("mrt", file=str(path), prefixes=count)
 
     def _index(self, instance: str, speaker: Speaker) -> tuple[dict[int, tuple[int, int]], list[mrt.Party]]:
