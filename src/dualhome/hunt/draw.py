@@ -202,6 +202,10 @@ class _Drawing:
                 connect_retry_s=rng.choice((5, 10, 20)),
                 families=families,
                 passive=near == passive,
+                role=self.roles.get((near, far)),
+                role_strict=(near, far) in self.roles and rng.random() < 0.5,
+                damping=rng.random() < 0.7,
+                extended_messages=rng.random() < 0.7,
             )
             sides.append(PeerConfig(session=session, policy=self._policy(rng, near, far, version)))
         return sides[0], sides[1]

@@ -16,6 +16,10 @@ from dualhome.net import Address
 BACKLOG: Final = 4096
 """A thousand peers may come at once; who finds no room tries again a second later. The kernel takes less where net.core.somaxconn says so."""
 BGP_PORT: Final = 179
+IP_MINTTL: Final = 21  # of <linux/in.h>
+IPV6_MINHOPCOUNT: Final = 73  # of <linux/in6.h>
+TCP_SAVE_SYN: Final = 27  # of <linux/tcp.h>
+TCP_SAVED_SYN: Final = 28
 
 
 class Namespace(Protocol):
@@ -28,7 +32,10 @@ class Namespace(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """How a speaker reaches a peer. Without `namespace` the process's own; without `device` as routes say; `ttl` 0 is the kernel's."""
+    """How a speaker reaches a peer. Without `namespace` the process's own; without `device` as routes say; `ttl` 0 is the kernel's.
+
+    `hops`: what comes from farther away is thrown away by the kernel (RFC 5082); 0 takes all.
+    """
 
     local: Address
     remote: Address
@@ -36,6 +43,7 @@ class Endpoint:
     namespace: Namespace | None = None
     device: str | None = None
     ttl: int = 0
+    hops: int = 0
 
 
 def make(namespace: Namespace | None, address: Address, device: str | None = None) -> socket.socket:
@@ -56,20 +64,33 @@ def make(namespace: Namespace | None, address: Address, device: str | None = Non
     return made
 
 
-def tune(each: socket.socket, ttl: int) -> None:
-    """What a transport of BGP wants: small messages leave at once; the TTL of the session."""
+def tune(each: socket.socket, ttl: int, hops: int = 0) -> None:
+    """What a transport of BGP wants: small messages leave at once; the TTL of the session; the security that the TTL gives (RFC 5082 section 3)."""
     each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hops:
+        ttl = 255
+        least = 256 - hops
+        if each.family == socket.AF_INET:
+            each.setsockopt(socket.IPPROTO_IP, IP_MINTTL, least)
+        else:
+            each.setsockopt(socket.IPPROTO_IPV6, IPV6_MINHOPCOUNT, least)
     if ttl and each.family == socket.AF_INET:
         each.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
     elif ttl:
         each.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
 
 
+def is_near(accepted: socket.socket, hops: int) -> bool:
+    """Whether the packet that began a connection came from so few hops away: what it brought before `tune` is then of somebody near, too."""
+    header = accepted.getsockopt(socket.IPPROTO_TCP, TCP_SAVED_SYN, 128)
+    return len(header) > 8 and header[8 if accepted.family == socket.AF_INET else 7] >= 256 - hops
+
+
 def begin(to: Endpoint) -> socket.socket:
     """A socket on its way to the far end; OSError where there is none."""
     made = make(to.namespace, to.local, to.device)
     try:
-        tune(made, to.ttl)
+        tune(made, to.ttl, to.hops)
         made.bind((str(to.local), 0))
         failed = made.connect_ex((str(to.remote), to.port))
         if failed not in (0, errno.EINPROGRESS):
@@ -102,6 +123,7 @@ def listener(namespace: Namespace | None, address: Address, port: int, device: s
             if address.version == 6:
                 made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             made.bind((str(address), port))
+            made.setsockopt(socket.IPPROTO_TCP, TCP_SAVE_SYN, 1)
             made.listen(BACKLOG)
             if (
                 namespace is not None

@@ -15,7 +15,7 @@ from typing import Final, assert_never
 
 from dualhome.engine import events
 from dualhome.errors import SystemRefused
-from dualhome.live.sockets import BGP_PORT, Endpoint, Namespace, begin, ends, listener, reset, tune
+from dualhome.live.sockets import BGP_PORT, Endpoint, Namespace, begin, ends, is_near, listener, reset, tune
 from dualhome.net import Address
 
 CONNECT_S: Final = 20.0
@@ -288,7 +288,11 @@ class Transports:
         try:
             made.setblocking(False)
             to = self._endpoint(each.speaker, peer)
-            tune(made, to.ttl if to is not None else 0)
+            if to is not None and to.hops and not is_near(made, to.hops):
+                self.refused[each.speaker] = self.refused.get(each.speaker, 0) + 1
+                reset(made)
+                return
+            tune(made, to.ttl if to is not None else 0, to.hops if to is not None else 0)
         except OSError:
             pass  # it ended already, which reading will tell
         connection = self._new(each.speaker, peer, made)

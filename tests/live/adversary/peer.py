@@ -85,6 +85,7 @@ class Peer:
     reads: bool = True
     keeps: bool = True
     receive_buffer: int = 0
+    ttl: int = 0  # of what we send; the kernel's where it is 0
     socket: socket.socket | None = None
     open: dict[str, Any] | None = None
     up: bool = False
@@ -109,6 +110,8 @@ class Peer:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if self.receive_buffer:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_buffer)
+        if self.ttl:
+            made.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, self.ttl)
         made.bind((self.address, 0))
         made.settimeout(5)
         self.socket = made

@@ -1,7 +1,8 @@
-"""What the route server's file may ask for of single peers, through sockets: first AS, AS_SETs, martians, a policy."""
+"""What the route server's file may ask for of single peers, through sockets: first AS, AS_SETs, martians, a policy, a distance."""
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -20,6 +21,8 @@ ASKED = {
     "sets": Group("sets", 76, 65013, 20, settings={"as_sets": "accept"}),
     "no martians": Group("no-martians", 77, 65014, 20, settings={"martians": "reject"}),
     "policy": Group("policy", 78, 65016, 20, settings={"requires_policy": "true"}),
+    "near": Group("near", 79, 65017, 20, settings={"ttl_security": 1}),
+    "three hops": Group("three-hops", 84, 65018, 20, settings={"ttl_security": 3}),
 }
 
 
@@ -107,3 +110,26 @@ def test_without_a_policy_nothing_is_let_in_or_told(bench: Bench) -> None:
     assert bench.nowhere(context.new), "RFC 8212 section 3"
     assert peer.up
     assert peer.table == {}
+
+
+def with_ttl(bench: Bench, group: str, first: int, then: int = 0) -> bool:
+    """Whether a session comes up whose packets leave with this TTL; the first ones, and those after our OPEN."""
+    peer = bench.peer(group, ttl=first).connect()
+    peer.send(peer.our_open())
+    bench.world.wait(lambda: peer.up or peer.over, 1.0)
+    if peer.up and then and peer.socket is not None:
+        peer.socket.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, then)
+    context = bench.context(group, peer.address)
+    peer.send(o.keepalive() + o.update(context.mandatory(), o.prefix(context.new)))
+    return bench.world.wait(lambda: bench.everywhere(context.new), 1.0)
+
+
+@pytest.mark.usefixtures("told")
+def test_who_is_farther_away_than_ttl_security_says_is_not_heard(bench: Bench) -> None:
+    assert with_ttl(bench, "near", 255)
+    assert not with_ttl(bench, "near", 254), "RFC 5082 section 3"
+    assert not with_ttl(bench, "near", 64)
+    assert not with_ttl(bench, "near", 255, 64), "whoever comes in between"
+    assert with_ttl(bench, "three hops", 253)
+    assert not with_ttl(bench, "three hops", 252)
+    assert with_ttl(bench, "plain", 1)

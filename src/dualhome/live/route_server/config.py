@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from dualhome.bgp.restart import GracefulRestart
+from dualhome.bgp.timers import LARGE_HOLD_S
 from dualhome.errors import Fault, TopologyError
 from dualhome.live.route_server.shape import form
 from dualhome.model import AZURE_ASN, Rule
@@ -19,6 +21,12 @@ from dualhome.topology.words import Wrong, nearest
 Data = Mapping[str, Any]
 MOST_PEERS: Final = 1000
 MAIN_TABLE: Final = 254
+SEND_HOLD_S: Final = 480
+"""And never less than twice the hold time (RFC 9687 section 6)."""
+PASSWORD_BYTES: Final = 80
+"""The kernel keeps no longer key (TCP_MD5SIG_MAXKEYLEN)."""
+CONNECTIONS: Final = 1024
+"""That are accepted and carry no session yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +55,7 @@ class Peer:
     keepalive_s: float = 60
     hold_s: int = 180
     ttl: int = 0  # the kernel's
+    hops: int = 0  # `ttl_security`
     families: tuple[str, ...] = ()
     max_routes: int | None = None
     over_limit: str = "teardown"  # teardown | drop | warn
@@ -57,6 +66,15 @@ class Peer:
     as_sets: bool = False  # whether routes with one are let in
     martians: bool = True
     requires_policy: bool = False
+    password: str | None = None  # of TCP MD5
+    role: str | None = None
+    role_strict: bool = False
+    graceful_restart: GracefulRestart | None = None
+    enhanced_refresh: bool = True
+    extended_messages: bool = True
+    damping: bool = True
+    send_hold_s: int = 480
+    open_s: int = LARGE_HOLD_S
     rules_in: tuple[Rule, ...] = ()
     rules_out: tuple[Rule, ...] = ()
     reflect: bool = True
@@ -109,6 +127,7 @@ class Config:
     log_format: str
     log_level: str
     control: Path | None
+    connections: int = CONNECTIONS
     history: int = 100
     bmp: tuple[Bmp, ...] = ()
     mrt: Mrt | None = None
@@ -191,6 +210,12 @@ def _judged(data: Data) -> Iterator[Wrong]:
     for path, each in ((("defaults",), data.get("defaults", {})), *((("peers", i), each) for i, each in enumerate(peers))):
         if each.get("multihop") is False and each.get("ttl", 1) > 1:
             yield Wrong((*path, "ttl"), f"'ttl' is {each['ttl']} without multihop", "leave one of the two away")
+        if "ttl_security" in each and "ttl" in each:
+            yield Wrong((*path, "ttl"), f"'ttl' is {each['ttl']} with 'ttl_security', which sends with 255", "leave one of the two away")
+        if len(each.get("password", "").encode()) > PASSWORD_BYTES:
+            yield Wrong((*path, "password"), f"'password' has more than {PASSWORD_BYTES} octets in UTF-8")
+        if each.get("role_strict") and "role" not in {**data.get("defaults", {}), **each}:
+            yield Wrong((*path, "role_strict"), "'role_strict' without a 'role'", "say what this server is to the peer")
         timers = each.get("timers", {})
         if timers.get("keepalive_s", 0) >= timers.get("hold_s", 65536):
             yield Wrong((*path, "timers"), "'keepalive_s' is not less than 'hold_s'", "a third of it is usual")
@@ -243,6 +268,7 @@ def _built(data: Data, file: str) -> Config:
         peers=tuple(_peer({**data.get("defaults", {}), **each}, azure, limits) for each in data["peers"]),
         originate=tuple(map(Prefix.parse, data.get("originate", ()))),
         multipath=int(limits.get("paths", 64)),
+        connections=int(limits.get("connections", CONNECTIONS)),
         kernel=kernel,
         metrics=_host_and_port(data["metrics"]) if "metrics" in data else None,
         log_format=log.get("format", "text"),
@@ -269,6 +295,12 @@ def _bmp(x: Data) -> Bmp:
     )
 
 
+def _restart(x: bool | Data) -> GracefulRestart | None:
+    if isinstance(x, bool):
+        return GracefulRestart() if x else None
+    return GracefulRestart(**{key: int(value) for key, value in x.items()})
+
+
 def _mrt(x: Data) -> Mrt:
     return Mrt(updates=x.get("updates"), rib=x.get("rib"), every_s=int(x.get("every_s", 900)))
 
@@ -290,6 +322,7 @@ def _peer(x: Data, azure: bool, limits: Data) -> Peer:
     most = x.get("max_routes", limits.get("max_routes", 4000 if azure else None))  # R87
     limit = most if isinstance(most, Mapping) else {"limit": most}
     transparent = bool(x.get("route_server_client", not azure))
+    hold_s = round(timers.get("hold_s", 180))
     return Peer(
         name=x["name"],
         address=address,
@@ -299,8 +332,9 @@ def _peer(x: Data, azure: bool, limits: Data) -> Peer:
         passive=x.get("passive", False),
         enabled=x.get("enabled", True),
         keepalive_s=float(timers.get("keepalive_s", min(60, timers.get("hold_s", 180) / 3))),
-        hold_s=round(timers.get("hold_s", 180)),
+        hold_s=hold_s,
         ttl=int(x.get("ttl", 0 if x.get("multihop", True) else 1)),
+        hops=int(x.get("ttl_security", 0)),
         families=tuple(x.get("families", ("ipv4" if address.version == 4 else "ipv6",))),
         max_routes=None if limit["limit"] is None else int(limit["limit"]),
         over_limit=limit.get("action", "teardown"),
@@ -311,6 +345,15 @@ def _peer(x: Data, azure: bool, limits: Data) -> Peer:
         as_sets=x.get("as_sets", "reject") == "accept",
         martians=x.get("martians", "accept") == "accept",
         requires_policy=x.get("requires_policy", False),
+        password=x.get("password"),
+        role=x.get("role"),
+        role_strict=x.get("role_strict", False),
+        graceful_restart=_restart(x.get("graceful_restart", False)),
+        enhanced_refresh=x.get("enhanced_refresh", not azure),
+        extended_messages=x.get("extended_messages", True),
+        damping=x.get("damping", True),
+        send_hold_s=int(x.get("send_hold_s", max(SEND_HOLD_S, 2 * hold_s))),
+        open_s=int(limits.get("open_s", LARGE_HOLD_S)),
         rules_in=rules(x.get("import", ())),
         rules_out=rules(x.get("export", ())),
         reflect=x.get("reflect", True),

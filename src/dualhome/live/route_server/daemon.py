@@ -227,6 +227,7 @@ class RouteServer:
                     port=peer.port,
                     namespace=self._namespace(instance),
                     ttl=peer.ttl,
+                    hops=peer.hops,
                 )
 
     def _namespace(self, instance: Instance) -> Namespace | None:

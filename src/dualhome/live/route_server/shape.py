@@ -29,6 +29,13 @@ _LIMIT = {
     "else": _COUNT,
 }
 
+_RESTART = {
+    "if": {"type": "object"},
+    "then": _object({"restart_s": {"type": "integer", "minimum": 1, "maximum": 4095}, "stale_s": {"type": "integer", "minimum": 1, "maximum": 86400}}),
+    "else": _YES_NO,
+}
+_SECONDS = {"type": "integer", "minimum": 1, "maximum": 86400}
+
 # What `defaults` may say of all peers.
 _COMMON: Mapping[str, Any] = {
     "port": _PORT,
@@ -37,6 +44,7 @@ _COMMON: Mapping[str, Any] = {
     "timers": _ref("timers"),
     "multihop": _YES_NO,
     "ttl": {"type": "integer", "minimum": 1, "maximum": 255},
+    "ttl_security": {"type": "integer", "minimum": 1, "maximum": 254},
     "families": {"type": "array", "items": {"enum": ["ipv4", "ipv6"]}, "minItems": 1, "uniqueItems": True},
     "max_routes": _LIMIT,
     "next_hop": {"enum": ["self", "unchanged"]},
@@ -48,6 +56,14 @@ _COMMON: Mapping[str, Any] = {
     "as_sets": {"enum": ["accept", "reject"]},
     "martians": {"enum": ["accept", "reject"]},
     "requires_policy": _YES_NO,
+    "password": {"type": "string", "minLength": 1, "maxLength": 80},
+    "role": {"enum": ["provider", "customer", "rs", "rs-client", "peer"]},
+    "role_strict": _YES_NO,
+    "graceful_restart": _RESTART,
+    "enhanced_refresh": _YES_NO,
+    "extended_messages": _YES_NO,
+    "damping": _YES_NO,
+    "send_hold_s": {"type": "integer", "minimum": 0, "maximum": 86400},
     "reflect": _YES_NO,
     "route_server_client": _YES_NO,
     "instances": {"type": "array", "items": _ref("name"), "minItems": 1, "uniqueItems": True},
@@ -86,7 +102,15 @@ _FILE = _object(
         "defaults": _object(_COMMON),
         "peers": {"type": "array", "items": _PEER},
         "originate": _ref("prefixes"),
-        "limits": _object({"peers": _COUNT, "max_routes": _LIMIT, "paths": {"type": "integer", "minimum": 1, "maximum": 1024}}),
+        "limits": _object(
+            {
+                "peers": _COUNT,
+                "max_routes": _LIMIT,
+                "paths": {"type": "integer", "minimum": 1, "maximum": 1024},
+                "connections": _COUNT,
+                "open_s": _SECONDS,
+            }
+        ),
         "programming": {"if": {"type": "object"}, "then": _object({"kernel": _KERNEL}, ("kernel",)), "else": {"const": "none"}},
         "metrics": _WHERE,
         "log": _object({"format": {"enum": ["json", "text"]}, "level": {"enum": ["debug", "info", "warning", "error"]}}),
