@@ -148,13 +148,13 @@ def summary(made: Sequence[Row]) -> list[Row]:
     return out
 
 
-def measured(scenario: Scenario, daemons: Sequence[Daemon], times: int, seed: int, quiet_s: float) -> list[Row]:
+def measured(scenario: Scenario, daemons: Sequence[Daemon], times: int, seed: int, quiet_s: float, timeout_s: float) -> list[Row]:
     """All daemons so many times, in turns."""
     runs: dict[str, list[list[Event]]] = {each.name: [] for each in daemons}
     for number in range(times):
         for daemon in daemons:
             print(f"{scenario.name}: {daemon.name}, run {number + 1} of {times}", file=sys.stderr, flush=True)
-            runs[daemon.name].append(run(daemon, scenario, seed, quiet_s=quiet_s))
+            runs[daemon.name].append(run(daemon, scenario, seed, timeout_s, quiet_s))
     return rows(scenario, runs, {each.name: each.version() for each in daemons})
 
 
@@ -188,6 +188,7 @@ def main() -> None:
     arguments.add_argument("--scale", type=float, default=1.0, help="so many prefixes (1)")
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--quiet", type=float, default=1.0, help="seconds without an UPDATE that end a phase (1)")
+    arguments.add_argument("--timeout", type=float, default=180.0, help="seconds after which a phase has failed (180)")
     arguments.add_argument("--json", action="store_true")
     given = arguments.parse_args()
     if unknown := [name for name in given.scenario if name not in SCENARIOS]:
@@ -200,7 +201,7 @@ def main() -> None:
         print(machine_line())
     for name in given.scenario or SCENARIOS:
         scenario = scaled(SCENARIOS[name], given.scale)
-        made = measured(scenario, daemons, given.runs, given.seed, given.quiet)
+        made = measured(scenario, daemons, given.runs, given.seed, given.quiet, given.timeout)
         out += made
         if not given.json:
             print(

@@ -210,7 +210,7 @@ def program(name: str, *words: str) -> dict[str, object]:
 def test_every_scenario_of_the_engine_ends_with_all_tables_right() -> None:
     loader()
     needs_namespace()
-    rows = program("engine", "--against", "none", "--runs", "1", "--scale", "0.002", "--quiet", "0.2")["rows"]
+    rows = program("engine", "--against", "none", "--runs", "1", "--scale", "0.002", "--quiet", "0.2", "--timeout", "30")["rows"]
     assert isinstance(rows, list)
     assert [(row["scenario"], row["phase"]) for row in rows] == [
         ("through", "announce"),
@@ -234,7 +234,7 @@ def test_every_scenario_of_the_engine_ends_with_all_tables_right() -> None:
 def test_other_daemons_can_be_measured_in_the_same_run(daemon: str) -> None:
     loader()
     needs_namespace()
-    words = ["same", "--against", daemon, "--runs", "1", "--scale", "0.002", "--quiet", "0.2", "--json"]
+    words = ["same", "--against", daemon, "--runs", "1", "--scale", "0.002", "--quiet", "0.2", "--timeout", "30", "--json"]
     done = subprocess.run([sys.executable, str(BENCHES / "engine.py"), *words], capture_output=True, text=True, check=False, timeout=120)
     if "isn't installed" in done.stderr or "by root alone" in done.stderr:
         pytest.skip(done.stderr.strip().splitlines()[-1])

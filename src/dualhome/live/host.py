@@ -11,7 +11,7 @@ from typing import Final
 
 from dualhome.bgp import speaker as actions
 from dualhome.bgp.config import SpeakerConfig
-from dualhome.bgp.events import Action
+from dualhome.bgp.events import Action, State, Stuck
 from dualhome.bgp.speaker import Journal, Speaker
 from dualhome.engine import events
 from dualhome.engine.translate import effect_of, session_event
@@ -45,7 +45,7 @@ class SpeakerHost:
         self.speakers: Final[dict[str, Speaker]] = {}
         self.turns, self.turns_s = 0, 0.0
         """In how many turns routes were decided and sent, and how long that took in all."""
-        self.transports: Final = Transports(self._deliver, endpoint, who, self._drained, self._loop)
+        self.transports: Final = Transports(self._deliver, endpoint, who, self._drained, self._loop, self._stuck, self._is_up)
         self._touched: dict[str, None] = {}
         self._flushing: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -113,6 +113,14 @@ class SpeakerHost:
 
     def _drained(self, speaker: str, _: str) -> None:
         self._touch(speaker)
+
+    def _stuck(self, speaker: str, peer: str, number: int) -> None:
+        if (each := self.speakers.get(speaker)) is not None:
+            self._take(speaker, each.handle(peer, Stuck(number), self.now, defer=True))
+
+    def _is_up(self, speaker: str, peer: str) -> bool:
+        each = self.speakers.get(speaker)
+        return each is not None and peer in each.config.peers and each.session(peer).state is State.ESTABLISHED
 
     def _touch(self, name: str) -> None:
         self._touched[name] = None

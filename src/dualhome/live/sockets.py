@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from dualhome.errors import SystemRefused
-from dualhome.net import Address
+from dualhome.live.signatures import Secret, sign
+from dualhome.net import WIDTH, Address, Prefix
 
 BACKLOG: Final = 4096
 """A thousand peers may come at once; who finds no room tries again a second later. The kernel takes less where net.core.somaxconn says so."""
@@ -34,7 +35,8 @@ class Namespace(Protocol):
 class Endpoint:
     """How a speaker reaches a peer. Without `namespace` the process's own; without `device` as routes say; `ttl` 0 is the kernel's.
 
-    `hops`: what comes from farther away is thrown away by the kernel (RFC 5082); 0 takes all.
+    `hops`: what comes from farther away is thrown away by the kernel (RFC 5082); 0 takes all. `secret`: segments are signed with it.
+    `send_hold_s`: how long the peer may take nothing of what waits to be written (RFC 9687); 0 for ever.
     """
 
     local: Address
@@ -44,6 +46,8 @@ class Endpoint:
     device: str | None = None
     ttl: int = 0
     hops: int = 0
+    secret: Secret | None = None
+    send_hold_s: float = 0
 
 
 def make(namespace: Namespace | None, address: Address, device: str | None = None) -> socket.socket:
@@ -87,15 +91,17 @@ def is_near(accepted: socket.socket, hops: int) -> bool:
 
 
 def begin(to: Endpoint) -> socket.socket:
-    """A socket on its way to the far end; OSError where there is none."""
+    """A socket on its way to the far end; OSError where there is none, SystemRefused where it can't be signed."""
     made = make(to.namespace, to.local, to.device)
     try:
         tune(made, to.ttl, to.hops)
+        if to.secret is not None:
+            sign(made, Prefix(to.remote.version, to.remote.bits, WIDTH[to.remote.version]), to.secret)
         made.bind((str(to.local), 0))
         failed = made.connect_ex((str(to.remote), to.port))
         if failed not in (0, errno.EINPROGRESS):
             raise OSError(failed, "connect")
-    except OSError:
+    except (OSError, SystemRefused):
         made.close()
         raise
     return made

@@ -7,16 +7,18 @@ the last byte, for a reset would take a NOTIFICATION away that is still on its w
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, assert_never
 
 from dualhome.engine import events
 from dualhome.errors import SystemRefused
+from dualhome.live.signatures import Secret, sign, unsign
 from dualhome.live.sockets import BGP_PORT, Endpoint, Namespace, begin, ends, is_near, listener, reset, tune
-from dualhome.net import Address
+from dualhome.net import Address, Prefix
 
 CONNECT_S: Final = 20.0
 LINGER_S: Final = 5.0
@@ -52,6 +54,8 @@ class Connection:
     full: bool = False  # somebody was told so
     closing: bool = False
     timer: asyncio.TimerHandle | None = None
+    moved: float = 0  # when the socket took something last
+    holding: asyncio.TimerHandle | None = None  # until it must have taken something again
 
     @property
     def pair(self) -> tuple[str, str]:
@@ -84,7 +88,9 @@ class Transports:
     """All connections of the speakers of this process.
 
     `deliver` gets events, always from the loop and never from inside `perform`; `endpoint` says how a speaker reaches a peer, None where it can't;
-    `who` says which peer of a speaker has an address; `drained` is called when a connection that was full takes routes again.
+    `who` says which peer of a speaker has an address; `drained` is called when a connection that was full takes routes again;
+    `stuck` when its peer took nothing for the time that its endpoint says; `is_up` says whether a peer has a session, so that `most_new`, how many connections
+    there may be that were accepted and carry none yet, is about the others.
     """
 
     def __init__(
@@ -94,8 +100,14 @@ class Transports:
         who: Who,
         drained: Callable[[str, str], None] = lambda speaker, peer: None,
         loop: asyncio.AbstractEventLoop | None = None,
+        stuck: Callable[[str, str, int], None] = lambda speaker, peer, number: None,
+        is_up: Callable[[str, str], bool] = lambda speaker, peer: False,
     ) -> None:
         self._deliver, self._endpoint, self._who, self._drained = deliver, endpoint, who, drained
+        self._stuck, self._is_up = stuck, is_up
+        self.most_new: int | None = None
+        self._new_ones: dict[int, Connection] = {}  # accepted, and not seen with a session so far
+        self._secrets: dict[str, Mapping[Prefix, Secret]] = {}
         self._loop: Final = loop or asyncio.get_running_loop()
         self._made = 0
         self._open: dict[int, Connection] = {}
@@ -119,6 +131,11 @@ class Transports:
             SystemRefused: the machine doesn't let it; the message says why.
         """
         each = Listener(speaker, listener(namespace, address, port, device), device)
+        try:
+            _sign(each.socket, {}, self._secrets.get(speaker, {}))
+        except SystemRefused:
+            each.socket.close()
+            raise
         self._listeners.setdefault(speaker, []).append(each)
         self._loop.add_reader(each.socket.fileno(), self._acceptable, each)
         return int(each.socket.getsockname()[1])
@@ -130,6 +147,16 @@ class Transports:
             each.socket.close()
         for key in [key for key in self._unmet if key[0] == speaker]:
             del self._unmet[key]
+
+    def secure(self, speaker: str, secrets: Mapping[Prefix, Secret]) -> None:
+        """Who from these addresses connects to a speaker must sign with this; connections that there are stay as they are.
+
+        Raises:
+            SystemRefused: the kernel can't do it; the message says why.
+        """
+        old, self._secrets[speaker] = self._secrets.get(speaker, {}), dict(secrets)
+        for each in self._listeners.get(speaker, ()):
+            _sign(each.socket, old, secrets)
 
     def refuse(self, speaker: str, refusing: bool) -> None:
         """Whether whoever connects to this speaker is reset at once."""
@@ -281,7 +308,11 @@ class Transports:
         if self.met is not None:
             self.met.append((True, (each.speaker, near, far)))
         peer = None if each.speaker in self._refusing else self._who(each.speaker, remote, each.device)
-        if peer is None or len(self._pairs.get((each.speaker, peer), ())) >= MOST:
+        if (
+            peer is None
+            or len(self._pairs.get((each.speaker, peer), ())) >= MOST
+            or (self._is_crowded() and not self._is_up(each.speaker, peer))
+        ):
             self.refused[each.speaker] = self.refused.get(each.speaker, 0) + 1
             reset(made)
             return
@@ -297,7 +328,16 @@ class Transports:
             pass  # it ended already, which reading will tell
         connection = self._new(each.speaker, peer, made)
         self._follow(connection)
+        if self.most_new is not None:
+            self._new_ones[connection.number] = connection
         self._deliver(events.Accepted(each.speaker, peer, connection.number))
+
+    def _is_crowded(self) -> bool:
+        """Whether as many connections as there may be carry no session yet."""
+        if self.most_new is None or len(self._new_ones) < self.most_new:
+            return False
+        self._new_ones = {number: each for number, each in self._new_ones.items() if not self._is_up(*each.pair)}
+        return len(self._new_ones) >= self.most_new
 
     def _new(self, speaker: str, peer: str, made: socket.socket) -> Connection:
         self._made += 1
@@ -344,7 +384,22 @@ class Transports:
     def _await_room(self, connection: Connection) -> None:
         if not connection.waiting:
             connection.waiting = True
+            connection.moved = self._loop.time()
+            to = self._endpoint(*connection.pair)
+            if to is not None and to.send_hold_s and connection.holding is None:
+                connection.holding = self._loop.call_later(to.send_hold_s, self._look, connection, to.send_hold_s)
             self._loop.add_writer(connection.socket.fileno(), self._writable, connection)
+
+    def _look(self, connection: Connection, hold_s: float) -> None:
+        """Whether the peer has taken something within the send hold time (RFC 9687 section 4)."""
+        connection.holding = None
+        if not connection.waiting or connection.closing:
+            return
+        left_s = connection.moved + hold_s - self._loop.time()
+        if left_s > 0:
+            connection.holding = self._loop.call_later(left_s, self._look, connection, hold_s)
+        else:
+            self._stuck(connection.speaker, connection.peer, connection.number)
 
     def _writable(self, connection: Connection) -> None:
         try:
@@ -355,6 +410,7 @@ class Transports:
             self._lost(connection)
             return
         connection.written += taken
+        connection.moved = self._loop.time()
         del connection.unsent[:taken]
         if connection.unsent:
             return
@@ -395,8 +451,10 @@ class Transports:
 
     def _end(self, connection: Connection, politely: bool = False) -> None:
         """Forget a connection or an attempt, and close its socket."""
-        if connection.timer is not None:
-            connection.timer.cancel()
+        for timer in (connection.timer, connection.holding):
+            if timer is not None:
+                timer.cancel()
+        self._new_ones.pop(connection.number, None)
         self._loop.remove_reader(connection.socket.fileno())
         self._loop.remove_writer(connection.socket.fileno())
         if self._attempts.get(connection.pair) is connection:
@@ -419,3 +477,14 @@ class Transports:
     def _deliver_queued(self, event: events.OfTransport) -> None:
         self._queued -= 1
         self._deliver(event)
+
+
+def _sign(each: socket.socket, old: Mapping[Prefix, Secret], new: Mapping[Prefix, Secret]) -> None:
+    """Change the secrets of a socket that listens."""
+    for prefix, secret in old.items():
+        if new.get(prefix) != secret:
+            with contextlib.suppress(OSError):  # it never had it
+                unsign(each, prefix, secret)
+    for prefix, secret in new.items():
+        if old.get(prefix) != secret:
+            sign(each, prefix, secret)

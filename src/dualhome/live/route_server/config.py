@@ -11,6 +11,7 @@ from dualhome.bgp.restart import GracefulRestart
 from dualhome.bgp.timers import LARGE_HOLD_S
 from dualhome.errors import Fault, TopologyError
 from dualhome.live.route_server.shape import form
+from dualhome.live.signatures import LONGEST, Ao, Md5, Secret
 from dualhome.model import AZURE_ASN, Rule
 from dualhome.net import Address, Prefix
 from dualhome.topology.build_routers import rules
@@ -23,8 +24,6 @@ MOST_PEERS: Final = 1000
 MAIN_TABLE: Final = 254
 SEND_HOLD_S: Final = 480
 """And never less than twice the hold time (RFC 9687 section 6)."""
-PASSWORD_BYTES: Final = 80
-"""The kernel keeps no longer key (TCP_MD5SIG_MAXKEYLEN)."""
 CONNECTIONS: Final = 1024
 """That are accepted and carry no session yet."""
 
@@ -66,13 +65,13 @@ class Peer:
     as_sets: bool = False  # whether routes with one are let in
     martians: bool = True
     requires_policy: bool = False
-    password: str | None = None  # of TCP MD5
+    secret: Secret | None = None
     role: str | None = None
     role_strict: bool = False
     graceful_restart: GracefulRestart | None = None
     enhanced_refresh: bool = True
     extended_messages: bool = True
-    damping: bool = True
+    damping: bool = False
     send_hold_s: int = 480
     open_s: int = LARGE_HOLD_S
     rules_in: tuple[Rule, ...] = ()
@@ -212,9 +211,14 @@ def _judged(data: Data) -> Iterator[Wrong]:
             yield Wrong((*path, "ttl"), f"'ttl' is {each['ttl']} without multihop", "leave one of the two away")
         if "ttl_security" in each and "ttl" in each:
             yield Wrong((*path, "ttl"), f"'ttl' is {each['ttl']} with 'ttl_security', which sends with 255", "leave one of the two away")
-        if len(each.get("password", "").encode()) > PASSWORD_BYTES:
-            yield Wrong((*path, "password"), f"'password' has more than {PASSWORD_BYTES} octets in UTF-8")
-        if each.get("role_strict") and "role" not in {**data.get("defaults", {}), **each}:
+        both = {**data.get("defaults", {}), **each}
+        if len(each.get("password", "").encode()) > LONGEST:
+            yield Wrong((*path, "password"), f"'password' has more than {LONGEST} octets in UTF-8")
+        if len(each.get("tcp_ao", {}).get("key", "").encode()) > LONGEST:
+            yield Wrong((*path, "tcp_ao", "key"), f"'key' has more than {LONGEST} octets in UTF-8")
+        if "password" in both and "tcp_ao" in both and ("password" in each or "tcp_ao" in each):
+            yield Wrong((*path, "password" if "password" in each else "tcp_ao"), "'password' with 'tcp_ao'", "leave one of the two away")
+        if each.get("role_strict") and "role" not in both:
             yield Wrong((*path, "role_strict"), "'role_strict' without a 'role'", "say what this server is to the peer")
         timers = each.get("timers", {})
         if timers.get("keepalive_s", 0) >= timers.get("hold_s", 65536):
@@ -295,6 +299,14 @@ def _bmp(x: Data) -> Bmp:
     )
 
 
+def _secret(x: Data) -> Secret | None:
+    if "password" in x:
+        return Md5(key=x["password"].encode())
+    if (ao := x.get("tcp_ao")) is not None:
+        return Ao(key=ao["key"].encode(), key_id=int(ao["key_id"]), **({"algorithm": ao["algorithm"]} if "algorithm" in ao else {}))
+    return None
+
+
 def _restart(x: bool | Data) -> GracefulRestart | None:
     if isinstance(x, bool):
         return GracefulRestart() if x else None
@@ -345,13 +357,13 @@ def _peer(x: Data, azure: bool, limits: Data) -> Peer:
         as_sets=x.get("as_sets", "reject") == "accept",
         martians=x.get("martians", "accept") == "accept",
         requires_policy=x.get("requires_policy", False),
-        password=x.get("password"),
+        secret=_secret(x),
         role=x.get("role"),
         role_strict=x.get("role_strict", False),
         graceful_restart=_restart(x.get("graceful_restart", False)),
-        enhanced_refresh=x.get("enhanced_refresh", not azure),
+        enhanced_refresh=x.get("enhanced_refresh", True),
         extended_messages=x.get("extended_messages", True),
-        damping=x.get("damping", True),
+        damping=x.get("damping", False),
         send_hold_s=int(x.get("send_hold_s", max(SEND_HOLD_S, 2 * hold_s))),
         open_s=int(limits.get("open_s", LARGE_HOLD_S)),
         rules_in=rules(x.get("import", ())),

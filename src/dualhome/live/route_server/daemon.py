@@ -27,7 +27,8 @@ from dualhome.live.route_server.following import Follower
 from dualhome.live.route_server.history import History
 from dualhome.live.route_server.log import logger
 from dualhome.live.route_server.programming import Programming
-from dualhome.live.route_server.speakers import peers_of, speaker_config
+from dualhome.live.route_server.speakers import peers_of, secrets_of, speaker_config
+from dualhome.live.route_server.strangers import Strangers
 from dualhome.live.route_server.unit import notify
 from dualhome.live.sockets import Endpoint, Namespace, raise_file_limit
 from dualhome.net import Address
@@ -62,6 +63,7 @@ class RouteServer:
         self._writing: asyncio.TimerHandle | None = None
         self._servers: list[asyncio.Server] = []
         self._answers = Answers(self)
+        self._strangers = Strangers(self._tell_stranger, time.monotonic)
 
     @property
     def speakers(self) -> dict[str, Speaker]:
@@ -103,6 +105,7 @@ class RouteServer:
         """
         self._know(self.config)
         for instance in self.config.instances:
+            self.host.transports.secure(instance.name, secrets_of(self.config, instance))
             self._listen(instance)
         if self.config.metrics is not None:
             self._servers.append(await metrics.serve(*self.config.metrics, lambda: metrics.text_of(self)))
@@ -147,6 +150,10 @@ class RouteServer:
         refused: list[str] = []
         self._know(fixed)
         for name, each in after.items():
+            try:
+                self.host.transports.secure(name, secrets_of(fixed, each))
+            except SystemRefused as error:
+                refused.append(str(error))
             if name in self.speakers:
                 self.host.reconfigure(speaker_config(fixed, each))
                 continue
@@ -218,6 +225,7 @@ class RouteServer:
     def _know(self, config: Config) -> None:
         """Whom the instances talk to, and how."""
         self._endpoints, self._peers = {}, {}
+        self.host.transports.most_new = config.connections
         for instance in config.instances:
             for peer in peers_of(config, instance):
                 self._peers[instance.name, peer.address] = peer.name
@@ -228,6 +236,8 @@ class RouteServer:
                     namespace=self._namespace(instance),
                     ttl=peer.ttl,
                     hops=peer.hops,
+                    secret=peer.secret,
+                    send_hold_s=peer.send_hold_s,
                 )
 
     def _namespace(self, instance: Instance) -> Namespace | None:
@@ -247,8 +257,11 @@ class RouteServer:
     def _who(self, instance: str, remote: Address, _: str | None) -> str | None:
         peer = self._peers.get((instance, remote))
         if peer is None:
-            self.log.warning("stranger refused", instance=instance, address=str(remote))
+            self._strangers.came(instance, str(remote))
         return peer
+
+    def _tell_stranger(self, instance: str, address: str, others: int) -> None:
+        self.log.warning("stranger refused", instance=instance, address=address, **({"others_before": others} if others else {}))
 
     def _watch(self, instance: str, peer: str, action: Action) -> None:
         for each in (self.monitoring, self.dumps):

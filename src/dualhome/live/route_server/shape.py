@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from dualhome.live.signatures import ALGORITHMS, LONGEST
 from dualhome.topology.form import schema, validator
 
 
@@ -31,7 +32,9 @@ _LIMIT = {
 
 _RESTART = {
     "if": {"type": "object"},
-    "then": _object({"restart_s": {"type": "integer", "minimum": 1, "maximum": 4095}, "stale_s": {"type": "integer", "minimum": 1, "maximum": 86400}}),
+    "then": _object(
+        {"restart_s": {"type": "integer", "minimum": 1, "maximum": 4095}, "stale_s": {"type": "integer", "minimum": 1, "maximum": 86400}}
+    ),
     "else": _YES_NO,
 }
 _SECONDS = {"type": "integer", "minimum": 1, "maximum": 86400}
@@ -56,7 +59,15 @@ _COMMON: Mapping[str, Any] = {
     "as_sets": {"enum": ["accept", "reject"]},
     "martians": {"enum": ["accept", "reject"]},
     "requires_policy": _YES_NO,
-    "password": {"type": "string", "minLength": 1, "maxLength": 80},
+    "password": {"type": "string", "minLength": 1, "maxLength": LONGEST},
+    "tcp_ao": _object(
+        {
+            "key": {"type": "string", "minLength": 1, "maxLength": LONGEST},
+            "key_id": {"type": "integer", "minimum": 0, "maximum": 255},
+            "algorithm": {"enum": list(ALGORITHMS)},
+        },
+        ("key", "key_id"),
+    ),
     "role": {"enum": ["provider", "customer", "rs", "rs-client", "peer"]},
     "role_strict": _YES_NO,
     "graceful_restart": _RESTART,

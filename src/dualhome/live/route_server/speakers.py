@@ -8,7 +8,8 @@ from typing import Final
 from dualhome.bgp.config import IPV4_UNICAST, IPV6_UNICAST, OriginConfig, PeerConfig, SessionConfig, SpeakerConfig
 from dualhome.bgp.policy import PeerPolicy, Policy, Term
 from dualhome.live.route_server.config import Config, Instance, Peer
-from dualhome.net import Address
+from dualhome.live.signatures import Secret
+from dualhome.net import WIDTH, Address, Prefix
 from dualhome.plan.azure import BRANCH_TAG, ROUTE_SERVER_ROUNDS, ROUTER_ROUNDS
 from dualhome.plan.rules import policy_of
 
@@ -36,6 +37,15 @@ def peers_of(config: Config, instance: Instance) -> Iterator[Peer]:
             yield peer
 
 
+def secrets_of(config: Config, instance: Instance) -> dict[Prefix, Secret]:
+    """With what its peers sign their segments, by their addresses."""
+    return {
+        Prefix(peer.address.version, peer.address.bits, WIDTH[peer.address.version]): peer.secret
+        for peer in peers_of(config, instance)
+        if peer.secret is not None
+    }
+
+
 def _own(instance: Instance, version: int) -> Address:
     """Its own address of this version; of the other one where it has none, and then no message can hold the route."""
     return next((each for each in instance.listen if each.version == version), instance.listen[0])
@@ -55,6 +65,13 @@ def _peer(config: Config, instance: Instance, peer: Peer) -> PeerConfig:
         keepalive_s=peer.keepalive_s,
         families=tuple(FAMILIES[each] for each in peer.families),
         passive=peer.passive,
+        open_s=peer.open_s,
+        damping=peer.damping,
+        graceful_restart=peer.graceful_restart,
+        enhanced_refresh=peer.enhanced_refresh,
+        extended_messages=peer.extended_messages,
+        role=None if internal else peer.role,  # RFC 9234 section 4.1: of external peers alone
+        role_strict=peer.role_strict and not internal,
     )
     policy = PeerPolicy(
         name=f"{instance.name}/{peer.name}",
@@ -77,6 +94,7 @@ def _peer(config: Config, instance: Instance, peer: Peer) -> PeerConfig:
         reject_as_sets=not peer.as_sets,
         reject_martians=not peer.martians,
         requires_policy=peer.requires_policy,
+        role=None if internal else peer.role,
         checks=tuple(_checks(config)),
         rules=policy_of(peer.rules_in, f"{config.file}, import of {peer.name}"),
         export=tuple(_export(config, instance, peer)),
