@@ -66,6 +66,9 @@ def encode_open(
     capability with time 0 and no families: that End-of-RIB will be sent (RFC 4724 section 4).
     """
 
+def count_messages(data: bytes) -> int:
+    """How many messages there are in a run of whole ones."""
+
 def encode_keepalive() -> bytes: ...
 def encode_notification(code: int, subcode: int, data: bytes = b"") -> bytes: ...
 def decode_notification(body: bytes) -> tuple[int, int, bytes]: ...

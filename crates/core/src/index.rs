@@ -51,6 +51,12 @@ impl Index {
         }
     }
 
+    /// What stands where a hash has its place: a number that may be the one asked for. For who is going to ask, so that memory comes in time.
+    pub fn peek(&self, hash: u32) -> Option<u32> {
+        let entry = *self.entries.get(self.place(hash))?;
+        (entry != EMPTY).then_some(entry as u32)
+    }
+
     /// Put in a number that is not there.
     pub fn insert(&mut self, hash: u32, number: u32) {
         if self.len + 1 > self.entries.len() / 4 * 3 {

@@ -64,6 +64,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<UpdateRow>()?;
     module.add_function(wrap_pyfunction!(decode_open, module)?)?;
     module.add_function(wrap_pyfunction!(encode_open, module)?)?;
+    module.add_function(wrap_pyfunction!(count_messages, module)?)?;
     module.add_function(wrap_pyfunction!(encode_keepalive, module)?)?;
     module.add_function(wrap_pyfunction!(encode_notification, module)?)?;
     module.add_function(wrap_pyfunction!(decode_notification, module)?)?;
@@ -179,6 +180,11 @@ fn encode_open<'py>(
     let bytes = run(py, || wire::open::encode_open(&options))?;
     let bytes = bytes.ok_or_else(|| value_error(format!("{} families do not fit in an OPEN", options.families.len())))?;
     Ok(PyBytes::new(py, &bytes))
+}
+
+#[pyfunction]
+fn count_messages(data: &[u8]) -> usize {
+    wire::framing::count(data)
 }
 
 #[pyfunction]

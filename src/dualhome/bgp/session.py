@@ -273,7 +273,7 @@ class Session:
             self._step(Step(kind=Kind.HEADER_ERROR, now=now, link=link, error=_peer_error(error)))
 
     def _message(self, link: Link, message_type: int, body: bytes, now: Instant) -> None:
-        self.counters.messages_in += body.count(_MARKER) if message_type == 2 else 1  # UPDATEs come with their headers, many at once
+        self.counters.messages_in += _core.count_messages(body) if message_type == 2 else 1  # UPDATEs come with their headers, many at once
         match message_type:
             case 1:
                 self._open(link, body, now)
@@ -419,7 +419,7 @@ class Session:
         link.keepalive_at = after(now, jittered(interval_s, self.rng)) if interval_s > 0 else None
 
     def _send(self, link: Link, data: bytes) -> None:
-        self.counters.messages_out += data.count(_MARKER)
+        self.counters.messages_out += _core.count_messages(data)
         self.actions.append(Send(link.transport, data))
 
     def _take(self) -> list[Action]:

@@ -7,7 +7,7 @@ use rustc_hash::FxHashSet;
 
 use super::export::Identity;
 use super::ids::IdSet;
-use super::loc::{Loc, NONE, Slot, flag};
+use super::loc::{Loc, NONE, Slot, WARM, flag};
 use crate::attributes::{AsPath, Attributes};
 use crate::block::{Block, Head, Marks, has, sequence_of};
 use crate::policy::{self, Facts, OverLimit, PeerConfig, Refusal, Role, Term, Trace, Working, passed, refused};
@@ -327,9 +327,12 @@ impl Intake<'_> {
         if !update.withdrawn.is_empty() {
             let mut withdrawn = Vec::new();
             fast::keys(update.withdrawn, &mut withdrawn);
-            for key in withdrawn {
-                if let Some(id) = self.loc.find_key(key) {
-                    self.withdraw(id);
+            for some in withdrawn.chunks(WARM) {
+                self.loc.warm(some);
+                for key in some {
+                    if let Some(id) = self.loc.find_key(*key) {
+                        self.withdraw(id);
+                    }
                 }
             }
         }
@@ -338,9 +341,12 @@ impl Intake<'_> {
         let received = self.loc.blocks.of_octets(octets, head);
         if is_let_in {
             let verdict = self.as_it_came(received);
-            for key in keys {
-                let id = self.loc.number_key(*key);
-                self.announce(id, &verdict);
+            for some in keys.chunks(WARM) {
+                self.loc.warm(some);
+                for key in some {
+                    let id = self.loc.number_key(*key);
+                    self.announce(id, &verdict);
+                }
             }
             return true;
         }

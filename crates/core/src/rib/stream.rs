@@ -18,7 +18,7 @@ use crate::wire::{AttributeBlock, EncodeOptions, ParseOptions, Updates, encode_e
 
 /// A chunk is closed once it has this many octets.
 const CHUNK_BYTES: usize = 16 * 1024;
-/// The log may hold this many changes more than the table has entries.
+/// The log may hold this many changes more than two for each prefix that is told: where a best route moves, its former and its new source are told apart.
 const LOG_SLACK: usize = 65_536;
 /// So many prefixes at a time are caught up from the table.
 const CATCH_UP: usize = 4096;
@@ -276,13 +276,13 @@ impl Log {
         while self.start < needed {
             self.drop_first();
         }
-        if self.changes <= told + LOG_SLACK {
+        if self.changes <= 2 * told + LOG_SLACK {
             return;
         }
         let (mut keep, mut changes) = (self.end(), 0);
         for chunk in self.chunks.iter().rev() {
             changes += chunk.olds.len();
-            if changes > told + LOG_SLACK {
+            if changes > 2 * told + LOG_SLACK {
                 break;
             }
             keep -= 1;

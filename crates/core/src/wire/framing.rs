@@ -128,6 +128,16 @@ pub fn header(data: &[u8], extended: bool) -> Result<Option<(u8, usize)>, Notifi
     Ok(Some((*kind, length)))
 }
 
+/// How many messages there are in a run of whole ones.
+pub fn count(messages: &[u8]) -> usize {
+    let (mut at, mut count) = (0, 0);
+    while let Some([high, low]) = messages.get(at + 16..at + 18) {
+        at += usize::from(u16::from_be_bytes([*high, *low])).max(HEADER_LENGTH);
+        count += 1;
+    }
+    count
+}
+
 fn longest(extended: bool) -> usize {
     if extended { MAX_EXTENDED_MESSAGE } else { MAX_MESSAGE }
 }
