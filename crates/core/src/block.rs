@@ -141,7 +141,7 @@ pub struct Blocks {
 
 impl Blocks {
     /// Below this number there is no need to sweep.
-    const SMALL: usize = 16 * 1024;
+    const SMALL: usize = 4096;
 
     /// None.
     pub fn new() -> Self {
@@ -254,10 +254,10 @@ impl Blocks {
             self.free.push(number);
         }
         let live: usize = self.all.iter().filter(|s| s.length < FREE).map(|s| s.length as usize).sum();
-        if live < self.octets.len() / 2 {
+        if live < self.octets.len() / 4 * 3 {
             self.compact(live);
         }
-        self.sweep_at = (2 * self.len()).max(Self::SMALL);
+        self.sweep_at = self.len() + (self.len() / 2).max(Self::SMALL);
     }
 
     fn compact(&mut self, live: usize) {

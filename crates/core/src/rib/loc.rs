@@ -177,7 +177,7 @@ pub struct Loc {
 /// So many are asked for at once where memory is to be fetched in time.
 pub const WARM: usize = 64;
 /// Below this number of outcomes there is no need to sweep.
-const SMALL: usize = 16 * 1024;
+const SMALL: usize = 4096;
 
 impl Loc {
     /// An empty one.
@@ -416,7 +416,7 @@ impl Loc {
                 self.free_outcomes.push(place as u32);
             }
         }
-        self.outcomes_sweep_at = (2 * used.len()).max(SMALL);
+        self.outcomes_sweep_at = used.len() + (used.len() / 2).max(SMALL);
     }
 
     // --- decisions asked for ---------------------------------------------------------------------------------------------
