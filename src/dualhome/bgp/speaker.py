@@ -275,6 +275,10 @@ class Speaker:
         """The session with a peer; KeyError where there is no such peer."""
         return self._sessions[peer]
 
+    def keeps(self, peer: str) -> bool:
+        """Whether routes of a peer that is away are kept for its return (RFC 4724)."""
+        return peer in self._kept
+
     def peer_number(self, peer: str) -> int:
         """The number by which the RIB knows a peer: the lowest that was free when it was added."""
         return self._numbers[peer]

@@ -16,6 +16,7 @@ from typing import Final, assert_never
 
 from dualhome.engine import events
 from dualhome.errors import SystemRefused
+from dualhome.live.callers import Callers
 from dualhome.live.signatures import Secret, sign, unsign
 from dualhome.live.sockets import BGP_PORT, Endpoint, Namespace, begin, ends, is_near, listener, reset, tune
 from dualhome.net import Address, Prefix
@@ -107,8 +108,12 @@ class Transports:
         self._stuck, self._is_up = stuck, is_up
         self.most_new: int | None = None
         self._new_ones: dict[int, Connection] = {}  # accepted, and not seen with a session so far
+        self.awaits: Callable[[str, Address], float] = lambda speaker, remote: 0
+        """How many seconds the first message of an unknown address is awaited, by which `meets` tells whose connection it is; 0 where it is nobody's."""
+        self.meets: Callable[[str, Address, bytes], str | None] = lambda speaker, remote, message: None
         self._secrets: dict[str, Mapping[Prefix, Secret]] = {}
         self._loop: Final = loop or asyncio.get_running_loop()
+        self._callers: Final = Callers(self._loop)
         self._made = 0
         self._open: dict[int, Connection] = {}
         self._pairs: dict[tuple[str, str], list[Connection]] = {}
@@ -145,6 +150,7 @@ class Transports:
         for each in self._listeners.pop(speaker, ()):
             self._loop.remove_reader(each.socket.fileno())
             each.socket.close()
+        self._callers.end(speaker)
         for key in [key for key in self._unmet if key[0] == speaker]:
             del self._unmet[key]
 
@@ -223,6 +229,10 @@ class Transports:
         each = self._open.get(number)
         return None if each is None else (each.key[1], each.key[2])
 
+    def has(self, speaker: str, peer: str) -> bool:
+        """Whether there is a connection between them that wasn't closed."""
+        return any(not each.closing for each in self._pairs.get((speaker, peer), ()))
+
     def unsent_bytes(self, speaker: str, peer: str) -> int:
         """What was sent to a peer and the kernel has not taken yet."""
         return sum(len(each.unsent) for each in self._pairs.get((speaker, peer), ()))
@@ -247,6 +257,7 @@ class Transports:
             self.deafen(speaker)
         for connection in [*self._open.values(), *self._attempts.values()]:
             self._end(connection)
+        self._callers.end()
         self._unmet.clear()
 
     # --- connecting ---------------------------------------------------------------------------------------------------
@@ -307,7 +318,17 @@ class Transports:
         self._unmet.pop((each.speaker, near, far), None)
         if self.met is not None:
             self.met.append((True, (each.speaker, near, far)))
-        peer = None if each.speaker in self._refusing else self._who(each.speaker, remote, each.device)
+        refusing = each.speaker in self._refusing
+        wait_s = 0 if refusing or self._is_crowded() else self.awaits(each.speaker, remote)
+        if wait_s:
+            self._callers.wait(
+                each.speaker, made, wait_s, lambda made, said: self._take_in(each, made, self.meets(each.speaker, remote, said))
+            )
+            return
+        self._take_in(each, made, None if refusing else self._who(each.speaker, remote, each.device))
+
+    def _take_in(self, each: Listener, made: socket.socket, peer: str | None) -> None:
+        """Follow a connection of which it is known whose it is, or refuse it."""
         if (
             peer is None
             or len(self._pairs.get((each.speaker, peer), ())) >= MOST
@@ -334,10 +355,10 @@ class Transports:
 
     def _is_crowded(self) -> bool:
         """Whether as many connections as there may be carry no session yet."""
-        if self.most_new is None or len(self._new_ones) < self.most_new:
+        if self.most_new is None or len(self._new_ones) + len(self._callers) < self.most_new:
             return False
         self._new_ones = {number: each for number, each in self._new_ones.items() if not self._is_up(*each.pair)}
-        return len(self._new_ones) >= self.most_new
+        return len(self._new_ones) + len(self._callers) >= self.most_new
 
     def _new(self, speaker: str, peer: str, made: socket.socket) -> Connection:
         self._made += 1

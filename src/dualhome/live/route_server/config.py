@@ -24,6 +24,8 @@ MOST_PEERS: Final = 1000
 MAIN_TABLE: Final = 254
 SEND_HOLD_S: Final = 480
 """And never less than twice the hold time (RFC 9687 section 6)."""
+VISITORS: Final = 100
+"""Peers of a range."""
 CONNECTIONS: Final = 1024
 """That are accepted and carry no session yet."""
 
@@ -79,6 +81,17 @@ class Peer:
     reflect: bool = True
     transparent: bool = False  # `route_server_client`
     instances: tuple[str, ...] = ()
+    group: str = ""  # the name of the range that it came by
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """Peers by their addresses: at most `limit` of them at each instance, each as `peer` says, but for name, address and ASN; `asns` is empty for any."""
+
+    prefix: Prefix
+    asns: tuple[int, ...]
+    limit: int
+    peer: Peer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +139,7 @@ class Config:
     log_format: str
     log_level: str
     control: Path | None
+    ranges: tuple[Range, ...] = ()
     connections: int = CONNECTIONS
     history: int = 100
     bmp: tuple[Bmp, ...] = ()
@@ -181,6 +195,7 @@ def _judged(data: Data) -> Iterator[Wrong]:
     yield from _twice(data, "instances", "name")
     yield from _twice(data, "peers", "name")
     yield from _twice(data, "peers", "address")
+    yield from _twice(data, "peers", "range")
     heard: dict[tuple[str, str, int], str] = {}
     for place, each in enumerate(instances):
         addresses = [Address.parse(text) for text in each["listen"]]
@@ -200,9 +215,10 @@ def _judged(data: Data) -> Iterator[Wrong]:
     versions = {Address.parse(text).version for each in instances for text in each["listen"]}
     names = [each["name"] for each in instances]
     for place, each in enumerate(peers):
-        address = Address.parse(each["address"])
-        if address.version not in versions:
-            yield Wrong(("peers", place, "address"), f"'address' is {each['address']!r}, and no instance listens on IPv{address.version}")
+        where = "range" if "range" in each else "address"
+        version = (Prefix if where == "range" else Address).parse(each[where]).version
+        if version not in versions:
+            yield Wrong(("peers", place, where), f"{where!r} is {each[where]!r}, and no instance listens on IPv{version}")
         for index, name in enumerate(each.get("instances", ())):
             if name not in names:
                 yield Wrong(("peers", place, "instances", index), f"no instance {name!r}", nearest(name, names))
@@ -233,6 +249,8 @@ def _judged(data: Data) -> Iterator[Wrong]:
 def _twice(data: Data, section: str, key: str) -> Iterator[Wrong]:
     first: dict[str, str] = {}
     for place, each in enumerate(data[section]):
+        if key not in each:
+            continue
         value = str(Address.parse(each[key])) if key == "address" else each[key]
         if value in first:
             yield Wrong((section, place, key), f"{key!r} is {each[key]!r}, as of {section[:-1]} {first[value]!r}")
@@ -260,7 +278,7 @@ def _host_and_port(text: str) -> tuple[str, int] | None:
 
 
 def _built(data: Data, file: str) -> Config:
-    azure = data.get("behaves_like", "azure") == "azure"
+    azure, common = data.get("behaves_like", "azure") == "azure", data.get("defaults", {})
     limits, log, programming = data.get("limits", {}), data.get("log", {}), data.get("programming", "none")
     kernel = None
     if isinstance(programming, Mapping):
@@ -269,7 +287,8 @@ def _built(data: Data, file: str) -> Config:
         file=file,
         azure=azure,
         instances=tuple(map(_instance, data["instances"])),
-        peers=tuple(_peer({**data.get("defaults", {}), **each}, azure, limits) for each in data["peers"]),
+        peers=tuple(_peer({**common, **each}, azure, limits) for each in data["peers"] if "address" in each),
+        ranges=tuple(_range({**common, **each}, azure, limits) for each in data["peers"] if "range" in each),
         originate=tuple(map(Prefix.parse, data.get("originate", ()))),
         multipath=int(limits.get("paths", 64)),
         connections=int(limits.get("connections", CONNECTIONS)),
@@ -327,6 +346,13 @@ def _instance(x: Data) -> Instance:
         port=int(x.get("port", 179)),
         namespace=x.get("namespace"),
     )
+
+
+def _range(x: Data, azure: bool, limits: Data) -> Range:
+    prefix, asn = Prefix.parse(x["range"]), x["asn"]
+    asns = () if asn == "any" else tuple(map(int, asn)) if isinstance(asn, Sequence) else (int(asn),)
+    peer = _peer({**x, "address": str(prefix.address(0)), "asn": asns[0] if asns else 0, "passive": True}, azure, limits)
+    return Range(prefix=prefix, asns=asns, limit=int(x.get("limit", VISITORS)), peer=peer)
 
 
 def _peer(x: Data, azure: bool, limits: Data) -> Peer:

@@ -27,9 +27,10 @@ from dualhome.live.route_server.following import Follower
 from dualhome.live.route_server.history import History
 from dualhome.live.route_server.log import logger
 from dualhome.live.route_server.programming import Programming
-from dualhome.live.route_server.speakers import peers_of, secrets_of, speaker_config
+from dualhome.live.route_server.speakers import peer_config, peers_of, secrets_of, speaker_config
 from dualhome.live.route_server.strangers import Strangers
 from dualhome.live.route_server.unit import notify
+from dualhome.live.route_server.visitors import LOOK_S, asn_of, instance_of, range_of, still_welcome, visitor
 from dualhome.live.sockets import Endpoint, Namespace, raise_file_limit
 from dualhome.net import Address
 
@@ -53,6 +54,9 @@ class RouteServer:
         self.dumps = Dumps(config.mrt, self, self.log) if config.mrt is not None else None
         watching = self._watch if self.monitoring is not None or self.dumps is not None else None
         self.host = SpeakerHost(self._endpoint, self._who, self._journal, self._decided, watching)
+        self.host.transports.awaits, self.host.transports.meets = self._awaits, self._meets
+        self._leaving: set[tuple[str, str]] = set()  # visitors that had gone when it was looked last
+        self._looking: asyncio.TimerHandle | None = None
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
         self._peers: dict[tuple[str, Address], str] = {}
         self._namespaces: dict[str, Namespace] = {}
@@ -145,6 +149,7 @@ class RouteServer:
                 self.host.remove(name)
                 if self.monitoring is not None:
                     self.monitoring.forget(name)
+        fixed = replace(fixed, peers=(*fixed.peers, *still_welcome(fixed, tuple(each for each in old.peers if each.group))))
         self.config = fixed
         self.log = logger(fixed.log_format, fixed.log_level)
         refused: list[str] = []
@@ -173,8 +178,9 @@ class RouteServer:
         """Cease/2 to all, then the end."""
         for server in self._servers:
             server.close()
-        if self._writing is not None:
-            self._writing.cancel()
+        for timer in (self._writing, self._looking):
+            if timer is not None:
+                timer.cancel()
         await self.host.end()
         for each in (self.monitoring, self.dumps):
             if each is not None:
@@ -228,17 +234,21 @@ class RouteServer:
         self.host.transports.most_new = config.connections
         for instance in config.instances:
             for peer in peers_of(config, instance):
-                self._peers[instance.name, peer.address] = peer.name
-                self._endpoints[instance.name, peer.name] = Endpoint(
-                    local=next(each for each in instance.listen if each.version == peer.address.version),
-                    remote=peer.address,
-                    port=peer.port,
-                    namespace=self._namespace(instance),
-                    ttl=peer.ttl,
-                    hops=peer.hops,
-                    secret=peer.secret,
-                    send_hold_s=peer.send_hold_s,
-                )
+                if not peer.group:
+                    self._peers[instance.name, peer.address] = peer.name
+                self._endpoints[instance.name, peer.name] = self._way(instance, peer)
+
+    def _way(self, instance: Instance, peer: Peer) -> Endpoint:
+        return Endpoint(
+            local=next(each for each in instance.listen if each.version == peer.address.version),
+            remote=peer.address,
+            port=peer.port,
+            namespace=self._namespace(instance),
+            ttl=peer.ttl,
+            hops=peer.hops,
+            secret=peer.secret,
+            send_hold_s=peer.send_hold_s,
+        )
 
     def _namespace(self, instance: Instance) -> Namespace | None:
         if instance.namespace is None:
@@ -259,6 +269,67 @@ class RouteServer:
         if peer is None:
             self._strangers.came(instance, str(remote))
         return peer
+
+    # --- peers by address range -----------------------------------------------------------------------------------------
+
+    def _awaits(self, instance: str, remote: Address) -> float:
+        if (instance, remote) in self._peers or (of := range_of(self.config, instance, remote)) is None:
+            return 0
+        return of.peer.open_s
+
+    def _meets(self, instance: str, remote: Address, message: bytes) -> str | None:
+        """Somebody of a range said the first message: its peer, which there may be already."""
+        of = range_of(self.config, instance, remote)
+        asn = None if of is None else asn_of(of, message)
+        if of is None or asn is None:
+            self._strangers.came(instance, str(remote))
+            return None
+        peer = visitor(of, instance, remote, asn)
+        known = self.speakers[instance].config.peers.get(peer.name)
+        if known is not None and (known.session.remote_asn == asn or self._is_there(instance, peer.name)):
+            return peer.name
+        beside = [
+            each for each in self.config.peers if each.group == peer.group and each.instances == (instance,) and each.name != peer.name
+        ]
+        if len(beside) >= of.limit:
+            self._strangers.came(instance, str(remote))
+            return None
+        others = tuple(each for each in self.config.peers if (each.name, each.instances) != (peer.name, peer.instances))
+        self.config = replace(self.config, peers=(*others, peer))
+        whose = instance_of(self.config, instance)
+        self._endpoints[instance, peer.name] = self._way(whose, peer)
+        config = self.speakers[instance].config
+        self.host.reconfigure(replace(config, peers={**config.peers, peer.name: peer_config(self.config, whose, peer)}))
+        self._look_later()
+        return peer.name
+
+    def _is_there(self, instance: str, peer: str) -> bool:
+        """Whether a visitor has a connection, or its routes are kept for it (RFC 4724)."""
+        speaker = self.speakers[instance]
+        return self.host.transports.has(instance, peer) or speaker.session(peer).state is State.ESTABLISHED or speaker.keeps(peer)
+
+    def _look_later(self) -> None:
+        if self._looking is None:
+            self._looking = asyncio.get_running_loop().call_later(LOOK_S, self._look)
+
+    def _look(self) -> None:
+        """Forget visitors that have gone, and were gone when it was looked before."""
+        self._looking = None
+        visitors = [_key(each) for each in self.config.peers if each.group]
+        gone = {key for key in visitors if not self._is_there(*key)}
+        over = gone & self._leaving
+        self._leaving = gone - over
+        if over:
+            self.config = replace(self.config, peers=tuple(each for each in self.config.peers if not each.group or _key(each) not in over))
+            for instance in dict.fromkeys(instance for instance, _ in over):
+                config = self.speakers[instance].config
+                stay = {name: each for name, each in config.peers.items() if (instance, name) not in over}
+                self.host.reconfigure(replace(config, peers=stay))
+            for key in over:
+                del self._endpoints[key]
+                self.changed_s.pop(key, None)
+        if len(over) < len(visitors):
+            self._look_later()
 
     def _tell_stranger(self, instance: str, address: str, others: int) -> None:
         self.log.warning("stranger refused", instance=instance, address=address, **({"others_before": others} if others else {}))
@@ -344,6 +415,11 @@ class _Nothing:
 
 
 _NOTHING: Final = _Nothing()
+
+
+def _key(visitor: Peer) -> tuple[str, str]:
+    """Whose a visitor is, and its name."""
+    return visitor.instances[0], visitor.name
 
 
 def _place(instance: Instance) -> tuple[object, ...]:

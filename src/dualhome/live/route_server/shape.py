@@ -90,9 +90,22 @@ _INSTANCE = _object(
     },
     ("name", "listen"),
 )
-_PEER = _object(
-    {"name": _ref("name"), "address": _ref("address"), "asn": _ref("asn"), "description": _TEXT, **_COMMON}, ("name", "address", "asn")
-)
+_ASNS = {
+    "if": {"type": "array"},
+    "then": {"type": "array", "items": _ref("asn"), "minItems": 1, "uniqueItems": True},
+    "else": {"if": {"type": "string"}, "then": {"const": "any"}, "else": _ref("asn")},
+}
+_VISITORS = {key: form for key, form in _COMMON.items() if key not in ("port", "passive")}
+_PEER = {
+    "if": {"type": "object", "required": ["range"]},
+    "then": _object(
+        {"name": _ref("name"), "range": _ref("prefix"), "asn": _ASNS, "limit": _COUNT, "description": _TEXT, **_VISITORS},
+        ("name", "range", "asn"),
+    ),
+    "else": _object(
+        {"name": _ref("name"), "address": _ref("address"), "asn": _ref("asn"), "description": _TEXT, **_COMMON}, ("name", "address", "asn")
+    ),
+}
 _KERNEL = _object({"table": {"type": "integer", "minimum": 1, "maximum": 4294967295}, "metric": _COUNT})
 _COLLECTOR = _object(
     {

@@ -25,7 +25,7 @@ def speaker_config(config: Config, instance: Instance) -> SpeakerConfig:
         router_id=instance.router_id,
         rounds=ROUTE_SERVER_ROUNDS if config.azure else ROUTER_ROUNDS,
         multipath=config.multipath,
-        peers={peer.name: _peer(config, instance, peer) for peer in peers_of(config, instance)},
+        peers={peer.name: peer_config(config, instance, peer) for peer in peers_of(config, instance)},
         origins={prefix: OriginConfig(prefix=prefix, next_hop=_own(instance, prefix.version)) for prefix in config.originate},
     )
 
@@ -33,17 +33,23 @@ def speaker_config(config: Config, instance: Instance) -> SpeakerConfig:
 def peers_of(config: Config, instance: Instance) -> Iterator[Peer]:
     """Those of an instance: all, but those that name others or are reached by an IP version that it doesn't listen on."""
     for peer in config.peers:
-        if (not peer.instances or instance.name in peer.instances) and any(a.version == peer.address.version for a in instance.listen):
+        if _is_of(instance, peer):
             yield peer
 
 
 def secrets_of(config: Config, instance: Instance) -> dict[Prefix, Secret]:
     """With what its peers sign their segments, by their addresses."""
-    return {
+    visitors = {each.prefix: each.peer.secret for each in config.ranges if each.peer.secret is not None and _is_of(instance, each.peer)}
+    return visitors | {
         Prefix(peer.address.version, peer.address.bits, WIDTH[peer.address.version]): peer.secret
         for peer in peers_of(config, instance)
-        if peer.secret is not None
+        if peer.secret is not None and not peer.group
     }
+
+
+def _is_of(instance: Instance, peer: Peer) -> bool:
+    listens = any(each.version == peer.address.version for each in instance.listen)
+    return listens and (not peer.instances or instance.name in peer.instances)
 
 
 def _own(instance: Instance, version: int) -> Address:
@@ -51,7 +57,8 @@ def _own(instance: Instance, version: int) -> Address:
     return next((each for each in instance.listen if each.version == version), instance.listen[0])
 
 
-def _peer(config: Config, instance: Instance, peer: Peer) -> PeerConfig:
+def peer_config(config: Config, instance: Instance, peer: Peer) -> PeerConfig:
+    """What an instance needs to know of a peer."""
     local = _own(instance, peer.address.version)
     internal = peer.asn == instance.asn
     session = SessionConfig(
@@ -79,7 +86,7 @@ def _peer(config: Config, instance: Instance, peer: Peer) -> PeerConfig:
         ebgp=not internal,
         local_address=str(local),
         peer_address=str(peer.address),
-        tags=(peer.name, LEARNED),
+        tags=(peer.name, *((peer.group,) if peer.group else ()), LEARNED),
         route_class="nva" if config.azure else "other",
         allowas_in=peer.allowas_in,
         reflector_client=internal,
