@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from dualhome.live import machine
-from tests import commands_page
+from tests import commands_page, malformed_page
 from tests.consoles import ROOT, documents, rewritten, rewritten_live, run
 from tests.files import EXAMPLES, GUIDE
 
@@ -18,7 +18,8 @@ def main() -> int:
         (topology.parent / "picture.svg").write_text(run("dualhome plan topology.yaml --diagram svg", topology.parent) + "\n", "utf-8")
     for topology in GUIDE:
         topology.with_suffix(".svg").write_text(run(f"dualhome plan {topology.name} --diagram svg", topology.parent) + "\n", "utf-8")
-    commands_page.PAGE.write_text(commands_page.page(), "utf-8")
+    for each in (commands_page, malformed_page):
+        each.PAGE.write_text(each.page(), "utf-8")
     for document in documents():
         document.write_text(rewritten(document), "utf-8")
         if not machine.missing():
