@@ -251,8 +251,13 @@ class Rib:
         "no-export", "ibgp-to-ibgp", "own-asn", "next-hop".
         """
 
+    def peer_statistics(self, peer: int) -> dict[str, int]:
+        """Since the session began: updates_in, updates_out, announced_in, withdrawn_in, too_long_out (attributes that no message of the session can hold),
+        and for what occurred malformed/ATTRIBUTE/VERDICT, the verdict in the words of RFC 7606.
+        """
+
     def statistics(self) -> dict[str, int]:
-        """prefixes, paths, attributes (distinct blocks), rejected, update_groups, updates_in, updates_out."""
+        """prefixes, paths, attributes (distinct blocks), rejected, update_groups, updates_in, updates_out, too_long_out."""
 
 @final
 class Table:

@@ -183,3 +183,45 @@ def test_the_second_best_is_told_where_the_best_is_refused_to_all() -> None:
     assert told(rib, 1) == ["10.1.1.0/24 65000 65102 7"]
     assert (told(rib, 2), told(rib, 3)) == ([], [])
     assert [rib.counts(n)[2] for n in (1, 2, 3)] == [1, 0, 0]
+
+
+def test_what_a_session_brought_is_counted() -> None:
+    rib = make((1, 2))
+    unknown_origin = bytes.fromhex("400101" + "07")
+    long_aggregator = bytes([0xC0, 7, 1, 0])
+    for message in (
+        update(ORIGIN, SEQUENCE, NEXT_HOP, nlri=IPV4 + bytes([8, 20])),
+        update(unknown_origin, SEQUENCE, NEXT_HOP),
+        update(ORIGIN, SEQUENCE, NEXT_HOP, long_aggregator),
+        b"\xff" * 16 + bytes.fromhex("001b02" + "0004" + "180a0101" + "0000"),
+    ):
+        assert rib.receive(1, message) is None
+    rib.process()
+    drained = rib.output(2)
+    assert drained
+    numbers = rib.peer_statistics(1)
+    assert {key: value for key, value in numbers.items() if key.startswith("malformed/")} == {
+        "malformed/ORIGIN/treat-as-withdraw": 1,
+        "malformed/AGGREGATOR/attribute-discard": 1,
+    }
+    assert (numbers["updates_in"], numbers["announced_in"], numbers["withdrawn_in"]) == (4, 4, 1)
+    assert rib.peer_statistics(2)["updates_out"] >= 1
+    error = rib.receive(1, update(ORIGIN, SEQUENCE, NEXT_HOP, nlri=bytes([33, 1, 2, 3, 4, 5])))
+    assert error is not None
+    assert rib.peer_statistics(1)["malformed/message/session-reset"] == 1
+
+
+def test_routes_that_no_message_can_hold_are_not_told_and_counted() -> None:
+    rib = Rib(asn=65000, router_id="1.1.1.1", rounds=["next-hop", "as-path", "|", "peer"])
+    for number, most in ((1, 65535), (2, 4096), (3, 65535)):
+        rib.set_peer(number, config(number))
+        rib.peer_up(number, four_octet_as=True, families=[(1, 1)], max_message=most, router_id=f"2.2.2.{number}")
+        rib.output(number)
+    large = b"".join(struct.pack(">I", 65101 << 16 | n) for n in range(1100))
+    communities = bytes([0xD0, 8]) + struct.pack(">H", len(large)) + large
+    assert rib.receive(1, update(ORIGIN, SEQUENCE, NEXT_HOP, communities)) is None
+    rib.process()
+    assert (told(rib, 2), told(rib, 3)) == ([], ["10.1.1.0/24 65000 65101 7"])
+    assert [rib.peer_statistics(n)["too_long_out"] for n in (1, 2, 3)] == [0, 1, 0]
+    assert rib.statistics()["too_long_out"] == 1
+    assert "too-long" in rib.explain_export(2, (4, 10 << 24 | 1 << 16 | 1 << 8, 24))

@@ -282,6 +282,10 @@ impl Rib {
         Ok((counts.accepted, counts.rejected, counts.advertised, counts.over_limit))
     }
 
+    fn peer_statistics(&self, peer: u32) -> PyResult<BTreeMap<String, u64>> {
+        self.inner.peer_statistics(peer).map_err(wrong)
+    }
+
     fn explain_import(&self, peer: u32, prefix: PrefixTuple) -> PyResult<String> {
         self.inner.explain_import(peer, from_tuple(prefix)?).map_err(wrong)
     }

@@ -8,6 +8,7 @@ use rustc_hash::FxHashSet;
 use super::export::Identity;
 use super::ids::IdSet;
 use super::loc::{Loc, NONE, Slot, WARM, flag};
+use super::tally::Tally;
 use crate::attributes::{AsPath, Attributes};
 use crate::block::{Block, Head, Marks, has, sequence_of};
 use crate::policy::{self, Facts, OverLimit, PeerConfig, Refusal, Role, Term, Trace, Working, passed, refused};
@@ -193,6 +194,8 @@ pub struct AdjIn {
     pub refusals: BTreeMap<String, u64>,
     /// How many prefixes came beyond the limit since the session began, where that doesn't end it.
     pub over: u64,
+    /// What its session brought.
+    pub tally: Tally,
     /// Summaries by prefix, with what each of their contributors would make them.
     summaries: BTreeMap<Prefix, BTreeMap<Prefix, (Block, u32)>>,
 }
@@ -324,9 +327,13 @@ impl Intake<'_> {
         {
             return false;
         }
+        let tally = &mut self.adj_in.tally;
+        tally.updates_in += 1;
+        tally.announced_in += keys.len() as u64;
         if !update.withdrawn.is_empty() {
             let mut withdrawn = Vec::new();
             fast::keys(update.withdrawn, &mut withdrawn);
+            tally.withdrawn_in += withdrawn.len() as u64;
             for some in withdrawn.chunks(WARM) {
                 self.loc.warm(some);
                 for key in some {

@@ -19,7 +19,7 @@ use std::sync::{Arc, Weak};
 
 use rustc_hash::FxHashMap;
 
-use super::export::{Audience, Identity, export};
+use super::export::{Audience, Identity, TOO_LONG, export};
 use super::loc::{Decided, Loc, Slot, Undo};
 use super::source::{OURSELVES, Sources};
 use super::stream::{Cursor, Log, Old, Readers, Runs, Snapshot};
@@ -79,6 +79,8 @@ pub struct Judge<'a> {
     last: Option<(Key, Option<Block>)>,
     is_verbatim: bool,
     needs_prefix: bool,
+    /// How many routes no message of the audience's sessions can hold.
+    too_long: u64,
 }
 
 /// Attributes, source, IP version.
@@ -90,6 +92,7 @@ impl<'a> Judge<'a> {
         Self {
             is_verbatim: is_verbatim(audience),
             needs_prefix: audience.needs_prefix(),
+            too_long: 0,
             audience,
             loc,
             us,
@@ -113,7 +116,8 @@ impl<'a> Judge<'a> {
     }
 
     fn by_prefix(&mut self, id: u32, slot: Slot) -> Option<Block> {
-        let routes = export(self.loc.prefix(id), &self.loc.path(&slot), self.audience, self.us, &mut None).ok()?;
+        let routes = export(self.loc.prefix(id), &self.loc.path(&slot), self.audience, self.us, &mut None);
+        let routes = routes.inspect_err(|why| self.too_long += u64::from(why.reason == TOO_LONG)).ok()?;
         let route = routes.into_iter().find(|route| !route.summary)?;
         Some(self.loc.blocks.of(&route.attributes))
     }
@@ -214,6 +218,8 @@ pub struct Group {
     told: usize,
     told_of: Vec<usize>,
     told_beside: Vec<usize>,
+    /// How often attributes were too long for a message of its sessions; of several prefixes with the same ones mostly once.
+    pub too_long: u64,
     /// How often anything was told.
     version: u64,
     /// The last snapshot, and the version that it shows.
@@ -231,6 +237,7 @@ impl Group {
             told: 0,
             told_of: Vec::new(),
             told_beside: Vec::new(),
+            too_long: 0,
             version: 0,
             snapshot: (0, Weak::new()),
         };
@@ -266,12 +273,15 @@ impl Group {
             self.update_book(changed, &mut judge, &mut runs);
         } else {
             for undo in undos.iter().filter(|undo| undo.is_told) {
+                let too_long = judge.too_long;
                 let old = judge.entry(undo.id, undo.best, undo.second());
+                judge.too_long = too_long; // of what was told before it was counted then
                 let chosen = judge.loc.chosen(undo.id);
                 let new = judge.entry(undo.id, chosen.map(|c| c.best), chosen.and_then(|c| c.second));
                 self.tell(Name::Id(undo.id), old, new, &mut runs);
             }
         }
+        self.too_long += judge.too_long;
         if !self.members.is_empty() {
             let (encoding, mut chunks) = (audience.encoding(), Vec::new());
             runs.write(loc, &encoding, &mut chunks);

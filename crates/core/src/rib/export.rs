@@ -13,6 +13,9 @@ use crate::wire::{AttributeBlock, EncodeOptions};
 /// Of an extended community: it stays within its AS (RFC 4360 section 2, the T bit).
 const NON_TRANSITIVE: u64 = 0x40 << 56;
 
+/// The reason where no message of a session can hold a route (RFC 8654 section 4).
+pub const TOO_LONG: &str = "too-long";
+
 /// Who we are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Identity {
@@ -269,7 +272,7 @@ fn expressible(route: &Working, to: &Audience) -> Result<(), Refusal> {
         // RFC 8654 section 4: what does not fit in the peer's messages is not told.
         let longest = Prefix::new(route.prefix.version, route.prefix.bits, u8::MAX);
         let written = AttributeBlock::new(a, &to.encoding()).message(&[longest], &mut Vec::new());
-        written.map_err(|error| no("too-long", error.to_string()))?;
+        written.map_err(|error| no(TOO_LONG, error.to_string()))?;
     }
     Ok(())
 }

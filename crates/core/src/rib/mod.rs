@@ -33,6 +33,7 @@ pub mod own;
 pub mod pages;
 pub mod source;
 pub mod stream;
+pub mod tally;
 pub mod view;
 
 #[cfg(test)]
@@ -44,6 +45,7 @@ use decision::Decision;
 use export::{Audience, Identity, SessionOptions};
 use loc::Loc;
 use source::Source;
+use tally::Tally;
 pub use view::{Counts, Route};
 
 /// Cease/1: Maximum Number of Prefixes Reached (RFC 4486 section 4).
@@ -200,6 +202,7 @@ impl Rib {
         let peer = self.peers.get_mut(&number).ok_or_else(|| no_peer(number))?;
         peer.router_id = router_id;
         peer.ended.clear();
+        peer.adj_in.tally = Tally::default();
         let audience = Audience::new(&peer.config, session);
         self.is_of_another_source(number, false);
         let mut end_of_rib: Vec<(u16, u8)> = families.iter().filter(|f| matches!(f, (1 | 2, 1))).copied().collect();
@@ -334,6 +337,9 @@ impl Rib {
             }
             for update in Updates::new(message, options) {
                 if let Err(error) = update.and_then(|update| self.take_in(number, update)) {
+                    if let Some(peer) = self.peers.get_mut(&number) {
+                        peer.adj_in.tally.failed(&error);
+                    }
                     return Ok(Err(error));
                 }
             }
@@ -360,6 +366,7 @@ impl Rib {
         self.updates_in += 1;
         let Some(peer) = self.peers.get_mut(&number) else { return Ok(()) };
         peer.ended.extend(update.end_of_rib);
+        peer.adj_in.tally.read(&update);
         let looped = update
             .attributes
             .as_ref()
@@ -430,10 +437,10 @@ impl Rib {
         let group = peer.session.and_then(|(_, group)| self.groups.get_mut(&group));
         let out = group.map(|group| group.output(number, max_bytes, &mut self.loc, &self.us));
         let out = out.unwrap_or_default();
-        let mut at = 0;
-        while let Some([high, low]) = out.get(at + 16..at + 18) {
-            at += usize::from(u16::from_be_bytes([*high, *low]));
-            self.updates_out += 1;
+        let messages = framing::count(&out) as u64;
+        self.updates_out += messages;
+        if let Some(peer) = self.peers.get_mut(&number) {
+            peer.adj_in.tally.updates_out += messages;
         }
         Ok(out)
     }

@@ -210,6 +210,15 @@ impl Rib {
         })
     }
 
+    /// What the session of a peer brought, by name, and how many routes were not told to it as no message of its session can hold them.
+    pub fn peer_statistics(&self, number: u32) -> Result<BTreeMap<String, u64>, RequestError> {
+        let peer = self.peers.get(&number).ok_or_else(|| no_peer(number))?;
+        let mut numbers = peer.adj_in.tally.numbers();
+        let group = peer.session.and_then(|(_, group)| self.groups.get(&group));
+        numbers.insert("too_long_out".into(), group.map_or(0, |group| group.too_long));
+        Ok(numbers)
+    }
+
     fn attributes(&self) -> usize {
         self.loc.blocks.count(|marks| {
             self.loc.name(marks);
@@ -228,6 +237,7 @@ impl Rib {
             ("update_groups", self.groups.len() as u64),
             ("updates_in", self.updates_in),
             ("updates_out", self.updates_out),
+            ("too_long_out", self.groups.values().map(|group| group.too_long).sum()),
         ])
     }
 }

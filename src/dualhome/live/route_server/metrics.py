@@ -122,6 +122,11 @@ class Collector:
         all_kinds = CounterMetricFamily("dualhome_messages", "BGP messages", labels=[*both, "direction"])
         notes = CounterMetricFamily("dualhome_notifications", "NOTIFICATION messages", labels=[*both, "direction"])
         asked = CounterMetricFamily("dualhome_route_refreshes", "ROUTE-REFRESH messages", labels=[*both, "direction"])
+        nlri = CounterMetricFamily("dualhome_prefixes_heard", "Prefixes in UPDATEs of the peer in this session", labels=[*both, "kind"])
+        faults = CounterMetricFamily(
+            "dualhome_malformed_updates", "UPDATEs of this session with a defect, by what it meant (RFC 7606)", labels=[*both, "attribute", "verdict"]
+        )
+        long = CounterMetricFamily("dualhome_routes_too_long", "Attributes that no message of the session can hold", labels=both)
         ups = CounterMetricFamily("dualhome_sessions_established", "Sessions that became Established", labels=both)
         drops = CounterMetricFamily("dualhome_session_drops", "Ends of Established sessions", labels=both)
         for name, speaker in watched.speakers.items():
@@ -129,6 +134,14 @@ class Collector:
                 session, labels = speaker.session(peer), [name, peer]
                 counters = session.counters
                 let_in, refusals, advertised, over = speaker.counts(peer)
+                for key, value in speaker.rib.peer_statistics(speaker.peer_number(peer)).items():
+                    kind, _, rest = key.partition("/")
+                    if kind == "malformed":
+                        faults.add_metric([*labels, *rest.rsplit("/", 1)], value)
+                    elif key in ("announced_in", "withdrawn_in"):
+                        nlri.add_metric([*labels, key.removesuffix("_in")], value)
+                    elif key == "too_long_out":
+                        long.add_metric(labels, value)
                 up.add_metric(labels, session.state is State.ESTABLISHED)
                 since.add_metric(labels, watched.changed_s.get((name, peer), watched.started_s))
                 accepted.add_metric(labels, let_in)
@@ -148,7 +161,7 @@ class Collector:
                     all_kinds.add_metric([*labels, direction], messages)
                     notes.add_metric([*labels, direction], notified)
                     asked.add_metric([*labels, direction], refreshes)
-        yield from (up, since, received, accepted, rejected, beyond, told, queue, flow, all_kinds, notes, asked, ups, drops)
+        yield from (up, since, received, accepted, rejected, beyond, told, queue, flow, all_kinds, notes, asked, nlri, faults, long, ups, drops)
 
     def _of_monitors(self) -> Iterator[Metric]:
         labels = ["instance_name", "collector"]
