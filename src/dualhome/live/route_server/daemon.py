@@ -28,9 +28,10 @@ from dualhome.live.route_server.history import History
 from dualhome.live.route_server.log import logger
 from dualhome.live.route_server.programming import Programming
 from dualhome.live.route_server.speakers import peer_config, peers_of, secrets_of, speaker_config
+from dualhome.live.route_server.state import EVERY_S, Presence
 from dualhome.live.route_server.strangers import Strangers
 from dualhome.live.route_server.unit import notify
-from dualhome.live.route_server.visitors import LOOK_S, asn_of, instance_of, range_of, still_welcome, visitor
+from dualhome.live.route_server.visitors import LOOK_S, asn_of, instance_of, range_of, recalled, still_welcome, visitor
 from dualhome.live.sockets import Endpoint, Namespace, raise_file_limit
 from dualhome.net import Address
 
@@ -55,6 +56,8 @@ class RouteServer:
         watching = self._watch if self.monitoring is not None or self.dumps is not None else None
         self.host = SpeakerHost(self._endpoint, self._who, self._journal, self._decided, watching)
         self.host.transports.awaits, self.host.transports.meets = self._awaits, self._meets
+        self._presence = Presence(config.state) if config.state is not None else None
+        self._noting: asyncio.TimerHandle | None = None
         self._leaving: set[tuple[str, str]] = set()  # visitors that had gone when it was looked last
         self._looking: asyncio.TimerHandle | None = None
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
@@ -107,7 +110,9 @@ class RouteServer:
         Raises:
             SystemRefused: a port is taken, a namespace isn't there, a privilege is missing.
         """
+        restarted = self._recall()
         self._know(self.config)
+        self._note(first=True)
         for instance in self.config.instances:
             self.host.transports.secure(instance.name, secrets_of(self.config, instance))
             self._listen(instance)
@@ -116,7 +121,7 @@ class RouteServer:
         if self.config.control is not None:
             self._servers.append(await control.serve(self.config.control, self._answer))
         for instance in self.config.instances:
-            self._begin(instance)
+            self._begin(instance, instance.name in restarted)
         if self.dumps is not None:
             self.dumps.begin()
         self.log.info("started", file=self.config.file, instances=len(self.config.instances), peers=len(self.config.peers))
@@ -137,16 +142,25 @@ class RouteServer:
             return [str(error)]
         old = self.config
         fixed = replace(
-            new, metrics=old.metrics, control=old.control, log_format=old.log_format, kernel=old.kernel, bmp=old.bmp, mrt=old.mrt
+            new,
+            metrics=old.metrics,
+            control=old.control,
+            log_format=old.log_format,
+            kernel=old.kernel,
+            bmp=old.bmp,
+            mrt=old.mrt,
+            state=old.state,
         )
         if fixed != new:
-            self.log.warning("reload", text="metrics, control, programming, bmp, mrt and the log's format change at the next start")
+            self.log.warning("reload", text="metrics, control, programming, bmp, mrt, state and the log's format change at the next start")
         before = {each.name: each for each in old.instances}
         after = {each.name: each for each in new.instances}
         for name, each in before.items():
             if name not in after or _place(after[name]) != _place(each):
                 self.programs.pop(name, _NOTHING).clear()
                 self.host.remove(name)
+                if self._presence is not None:
+                    self._presence.forget(name)
                 if self.monitoring is not None:
                     self.monitoring.forget(name)
         fixed = replace(fixed, peers=(*fixed.peers, *still_welcome(fixed, tuple(each for each in old.peers if each.group))))
@@ -178,10 +192,13 @@ class RouteServer:
         """Cease/2 to all, then the end."""
         for server in self._servers:
             server.close()
-        for timer in (self._writing, self._looking):
+        for timer in (self._writing, self._looking, self._noting):
             if timer is not None:
                 timer.cancel()
         await self.host.end()
+        if self._presence is not None:
+            for instance in self.config.instances:
+                self._presence.forget(instance.name)
         for each in (self.monitoring, self.dumps):
             if each is not None:
                 await each.end()
@@ -201,17 +218,42 @@ class RouteServer:
             self.host.transports.deafen(instance.name)
             raise
 
-    def _begin(self, instance: Instance) -> None:
+    def _recall(self) -> set[str]:
+        """Whose peers may keep routes for it, as it was there a moment ago; who had come by a range is a peer again."""
+        if self._presence is None:
+            return set()
+        found = {each.name: before for each in self.config.instances if (before := self._presence.before(self.config, each)) is not None}
+        visitors = tuple(peer for name, before in found.items() for peer in recalled(self.config, name, before.visitors))
+        self.config = replace(self.config, peers=(*self.config.peers, *visitors))
+        if visitors:
+            self._look_later()
+        if found:
+            self.log.info("restarted", instances=sorted(found), visitors=len(visitors))
+        return set(found)
+
+    def _note(self, first: bool = False) -> None:
+        """Write that we are there, again and again."""
+        if self._presence is None:
+            return
+        try:
+            self._presence.note(self.config)
+        except SystemRefused as error:
+            if first:
+                raise
+            self.log.error("state", text=str(error))
+        self._noting = asyncio.get_running_loop().call_later(EVERY_S, self._note)
+
+    def _begin(self, instance: Instance, restarted: bool = False) -> None:
         if self.config.kernel is not None:
-            self.programs[instance.name] = self._programming(instance, self.config.kernel)
+            self.programs[instance.name] = self._programming(instance, self.config.kernel, restarted)
             self._followers[instance.name] = Follower(self.programs[instance.name])
             self._written.pop(instance.name, None)
-        self.host.add(speaker_config(self.config, instance))
+        self.host.add(speaker_config(self.config, instance), restarted)
         if self.monitoring is not None:
             self.monitoring.begin(instance.name)
         self.host.start(instance.name)
 
-    def _programming(self, instance: Instance, where: Kernel) -> Programming:
+    def _programming(self, instance: Instance, where: Kernel, restarted: bool) -> Programming:
         """Where its best paths go: of instances in one namespace each has a metric of its own, the first of the file the least.
 
         Raises:
@@ -223,7 +265,7 @@ class RouteServer:
         free = next(metric for metric in count(where.metric) if metric not in taken)
         try:
             program = Programming(_core.Namespace(path), replace(where, metric=free))
-            program.sweep()
+            program.adopt() if restarted else program.sweep()
         except OSError as error:
             raise SystemRefused(f"instance {instance.name!r}: routes can't be written: {error}") from error
         return program
@@ -392,7 +434,7 @@ class RouteServer:
         self._writing = None
         for name, program in self.programs.items():
             rib = self.speakers[name].rib
-            if self._written.get(name) == rib.version():
+            if self._written.get(name) == rib.version() or self.speakers[name].restarting:
                 continue
             try:
                 writes = self._followers[name].follow(rib)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -42,15 +42,21 @@ def asn_of(of: Range, message: bytes) -> int | None:
     return of.asns[0]
 
 
+def recalled(config: Config, instance: str, visitors: Iterable[tuple[Address, int]]) -> Iterator[Peer]:
+    """Peers for those who were there before a restart."""
+    for remote, asn in visitors:
+        if (of := range_of(config, instance, remote)) is not None and (not of.asns or asn in of.asns):
+            yield visitor(of, instance, remote, asn)
+
+
 def still_welcome(config: Config, peers: tuple[Peer, ...]) -> Iterator[Peer]:
     """Of visitors those that another configuration lets in too, as it wants them."""
     known = {each.address for each in config.peers}
     instances = {each.name for each in config.instances}
     for each in peers:
         (instance,) = each.instances
-        of = range_of(config, instance, each.address)
-        if each.group and instance in instances and each.address not in known and of is not None and (not of.asns or each.asn in of.asns):
-            yield visitor(of, instance, each.address, each.asn)
+        if instance in instances and each.address not in known:
+            yield from recalled(config, instance, [(each.address, each.asn)])
 
 
 def instance_of(config: Config, name: str) -> Instance:
