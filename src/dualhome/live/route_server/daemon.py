@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -31,7 +31,7 @@ from dualhome.live.route_server.speakers import peer_config, peers_of, secrets_o
 from dualhome.live.route_server.state import EVERY_S, Presence
 from dualhome.live.route_server.strangers import Strangers
 from dualhome.live.route_server.unit import notify
-from dualhome.live.route_server.visitors import LOOK_S, asn_of, instance_of, range_of, recalled, still_welcome, visitor
+from dualhome.live.route_server.visitors import Visitors, key_of, recalled, still_welcome
 from dualhome.live.sockets import Endpoint, Namespace, raise_file_limit
 from dualhome.net import Address
 
@@ -55,11 +55,8 @@ class RouteServer:
         self.dumps = Dumps(config.mrt, self, self.log) if config.mrt is not None else None
         watching = self._watch if self.monitoring is not None or self.dumps is not None else None
         self.host = SpeakerHost(self._endpoint, self._who, self._journal, self._decided, watching)
-        self.host.transports.awaits, self.host.transports.meets = self._awaits, self._meets
         self._presence = Presence(config.state) if config.state is not None else None
         self._noting: asyncio.TimerHandle | None = None
-        self._leaving: set[tuple[str, str]] = set()  # visitors that had gone when it was looked last
-        self._looking: asyncio.TimerHandle | None = None
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
         self._peers: dict[tuple[str, Address], str] = {}
         self._namespaces: dict[str, Namespace] = {}
@@ -71,6 +68,8 @@ class RouteServer:
         self._servers: list[asyncio.Server] = []
         self._answers = Answers(self)
         self._strangers = Strangers(self._tell_stranger, time.monotonic)
+        self._visitors = Visitors(self, self._strangers)
+        self.host.transports.awaits, self.host.transports.meets = self._visitors.awaits, self._visitors.meets
 
     @property
     def speakers(self) -> dict[str, Speaker]:
@@ -192,9 +191,10 @@ class RouteServer:
         """Cease/2 to all, then the end."""
         for server in self._servers:
             server.close()
-        for timer in (self._writing, self._looking, self._noting):
+        for timer in (self._writing, self._noting):
             if timer is not None:
                 timer.cancel()
+        self._visitors.end()
         await self.host.end()
         if self._presence is not None:
             for instance in self.config.instances:
@@ -226,7 +226,7 @@ class RouteServer:
         visitors = tuple(peer for name, before in found.items() for peer in recalled(self.config, name, before.visitors))
         self.config = replace(self.config, peers=(*self.config.peers, *visitors))
         if visitors:
-            self._look_later()
+            self._visitors.watch()
         if found:
             self.log.info("restarted", instances=sorted(found), visitors=len(visitors))
         return set(found)
@@ -312,66 +312,31 @@ class RouteServer:
             self._strangers.came(instance, str(remote))
         return peer
 
-    # --- peers by address range -----------------------------------------------------------------------------------------
+    # --- what visitors ask ----------------------------------------------------------------------------------------------
 
-    def _awaits(self, instance: str, remote: Address) -> float:
-        if (instance, remote) in self._peers or (of := range_of(self.config, instance, remote)) is None:
-            return 0
-        return of.peer.open_s
+    def is_peer(self, instance: str, remote: Address) -> bool:
+        """Whether an address is that of a peer which the file names."""
+        return (instance, remote) in self._peers
 
-    def _meets(self, instance: str, remote: Address, message: bytes) -> str | None:
-        """Somebody of a range said the first message: its peer, which there may be already."""
-        of = range_of(self.config, instance, remote)
-        asn = None if of is None else asn_of(of, message)
-        if of is None or asn is None:
-            self._strangers.came(instance, str(remote))
-            return None
-        peer = visitor(of, instance, remote, asn)
-        known = self.speakers[instance].config.peers.get(peer.name)
-        if known is not None and (known.session.remote_asn == asn or self._is_there(instance, peer.name)):
-            return peer.name
-        beside = [
-            each for each in self.config.peers if each.group == peer.group and each.instances == (instance,) and each.name != peer.name
-        ]
-        if len(beside) >= of.limit:
-            self._strangers.came(instance, str(remote))
-            return None
-        others = tuple(each for each in self.config.peers if (each.name, each.instances) != (peer.name, peer.instances))
-        self.config = replace(self.config, peers=(*others, peer))
-        whose = instance_of(self.config, instance)
-        self._endpoints[instance, peer.name] = self._way(whose, peer)
-        config = self.speakers[instance].config
-        self.host.reconfigure(replace(config, peers={**config.peers, peer.name: peer_config(self.config, whose, peer)}))
-        self._look_later()
-        return peer.name
+    def take_in(self, peer: Peer) -> None:
+        """One more peer of an instance, or one with another AS number."""
+        (name,) = peer.instances
+        instance = next(each for each in self.config.instances if each.name == name)
+        self.config = replace(self.config, peers=(*(each for each in self.config.peers if key_of(each) != key_of(peer)), peer))
+        self._endpoints[name, peer.name] = self._way(instance, peer)
+        config = self.speakers[name].config
+        self.host.reconfigure(replace(config, peers={**config.peers, peer.name: peer_config(self.config, instance, peer)}))
 
-    def _is_there(self, instance: str, peer: str) -> bool:
-        """Whether a visitor has a connection, or its routes are kept for it (RFC 4724)."""
-        speaker = self.speakers[instance]
-        return self.host.transports.has(instance, peer) or speaker.session(peer).state is State.ESTABLISHED or speaker.keeps(peer)
-
-    def _look_later(self) -> None:
-        if self._looking is None:
-            self._looking = asyncio.get_running_loop().call_later(LOOK_S, self._look)
-
-    def _look(self) -> None:
-        """Forget visitors that have gone, and were gone when it was looked before."""
-        self._looking = None
-        visitors = [_key(each) for each in self.config.peers if each.group]
-        gone = {key for key in visitors if not self._is_there(*key)}
-        over = gone & self._leaving
-        self._leaving = gone - over
-        if over:
-            self.config = replace(self.config, peers=tuple(each for each in self.config.peers if not each.group or _key(each) not in over))
-            for instance in dict.fromkeys(instance for instance, _ in over):
-                config = self.speakers[instance].config
-                stay = {name: each for name, each in config.peers.items() if (instance, name) not in over}
-                self.host.reconfigure(replace(config, peers=stay))
-            for key in over:
-                del self._endpoints[key]
-                self.changed_s.pop(key, None)
-        if len(over) < len(visitors):
-            self._look_later()
+    def let_go(self, gone: Set[tuple[str, str]]) -> None:
+        """These peers are peers no more."""
+        self.config = replace(self.config, peers=tuple(each for each in self.config.peers if key_of(each) not in gone))
+        for instance in dict.fromkeys(instance for instance, _ in gone if instance in self.speakers):
+            config = self.speakers[instance].config
+            stay = {name: each for name, each in config.peers.items() if (instance, name) not in gone}
+            self.host.reconfigure(replace(config, peers=stay))
+        for key in gone:
+            self._endpoints.pop(key, None)
+            self.changed_s.pop(key, None)
 
     def _tell_stranger(self, instance: str, address: str, others: int) -> None:
         self.log.warning("stranger refused", instance=instance, address=address, **({"others_before": others} if others else {}))
@@ -457,11 +422,6 @@ class _Nothing:
 
 
 _NOTHING: Final = _Nothing()
-
-
-def _key(visitor: Peer) -> tuple[str, str]:
-    """Whose a visitor is, and its name."""
-    return visitor.instances[0], visitor.name
 
 
 def _place(instance: Instance) -> tuple[object, ...]:
