@@ -12,7 +12,7 @@ import pytest
 
 from dualhome.bgp.events import State
 from dualhome.errors import TopologyError
-from dualhome.live.route_server import daemon
+from dualhome.live.route_server import visitors
 from dualhome.live.route_server.config import load, parse
 from dualhome.live.route_server.daemon import RouteServer
 from dualhome.live.route_server.speakers import secrets_of
@@ -138,7 +138,7 @@ def test_an_as_number_that_is_not_let_in_is_told_so(tmp_path: Path) -> None:
 
 @pytest.mark.live
 def test_no_more_than_the_limit_and_a_place_is_free_again_after_one_has_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(daemon, "LOOK_S", 0.05)
+    monkeypatch.setattr(visitors, "LOOK_S", 0.05)
 
     async def test(server: RouteServer) -> None:
         first, second = await says("127.0.2.1", 65001), await says("127.0.2.2", 65001)

@@ -56,8 +56,8 @@ class SpeakerHost:
         """Microseconds since this host was made."""
         return Instant(round((self._loop.time() - self._began) * 1_000_000))
 
-    def add(self, config: SpeakerConfig) -> Speaker:
-        """A speaker, not started yet."""
+    def add(self, config: SpeakerConfig, restarted: bool = False) -> Speaker:
+        """A speaker, not started yet; `restarted`: it was there a moment ago, and its peers may keep its routes."""
         name = config.name
         assert name not in self.speakers, f"there is a speaker {name} already"
         watch = self._watch
@@ -65,6 +65,7 @@ class SpeakerHost:
             config,
             writable=lambda peer: self.transports.writable(name, peer),
             at_once=AT_ONCE,
+            restarted=restarted,
             watch=None if watch is None else lambda peer, action: watch(name, peer, action),
         )
         return speaker

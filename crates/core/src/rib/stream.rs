@@ -472,14 +472,14 @@ impl Cursor {
                 }
                 continue;
             }
+            while log.get(self.at).is_some_and(|chunk| !chunk.readers.include(self.peer)) {
+                self.at += 1;
+            }
             if !self.end_of_rib.is_empty() && self.at >= *self.end_of_rib_at.get_or_insert(log.end()) {
                 for (afi, safi) in std::mem::take(&mut self.end_of_rib) {
                     self.buffer.0.extend(encode_end_of_rib(afi, safi));
                 }
                 continue;
-            }
-            while log.get(self.at).is_some_and(|chunk| !chunk.readers.include(self.peer)) {
-                self.at += 1;
             }
             return self.at < log.end();
         }

@@ -8,7 +8,7 @@ use super::Rib;
 use super::decision::Decision;
 use crate::attributes::{Attributes, sequence};
 use crate::prefix::Prefix;
-use crate::wire::{EncodeOptions, ParseOptions, Updates, encode_update_runs, encode_withdrawals};
+use crate::wire::{EncodeOptions, ParseOptions, Updates, encode_end_of_rib, encode_update_runs, encode_withdrawals};
 
 const OPTIONS: EncodeOptions = EncodeOptions {
     four_octet: true,
@@ -63,6 +63,18 @@ fn told(rib: &mut Rib, peer: u32, max_bytes: usize) -> (usize, usize) {
             withdrawn += update.withdrawn.len();
         }
     }
+}
+
+/// What others are told meanwhile, such as its own routes, does not hold it back.
+#[test]
+fn end_of_rib_is_sent_at_once_where_all_that_changed_since_is_for_others() {
+    let mut rib = speaker(2);
+    rib.peer_down(1, &[]).unwrap();
+    rib.peer_up(1, true, &[(1, 1)], 4096, Ipv4Addr::new(1, 0, 0, 1)).unwrap();
+    feed(&mut rib, 1, &announce(1, 1, &prefixes(0..10)));
+    assert_eq!(rib.pending(), [0, 1]);
+    assert_eq!(rib.output(1, 65536).unwrap(), encode_end_of_rib(1, 1));
+    assert_eq!(rib.pending(), [0]);
 }
 
 #[test]

@@ -231,6 +231,8 @@ fn write_attributes(attributes: &Attributes, options: &EncodeOptions) -> Option<
             put(&mut out, OPTIONAL, kind::CLUSTER_LIST, &value)?;
         }
     }
+    let mut unknown = &attributes.unknown[..];
+    put_unknown(&mut out, &mut unknown, kind::EXTENDED_COMMUNITIES)?;
     if !attributes.extended_communities.is_empty() {
         let value: Vec<u8> = attributes.extended_communities.iter().flat_map(|c| c.to_be_bytes()).collect();
         put(&mut out, both, kind::EXTENDED_COMMUNITIES, &value)?;
@@ -238,21 +240,17 @@ fn write_attributes(attributes: &Attributes, options: &EncodeOptions) -> Option<
     if !four {
         write_as4(attributes, &mut out)?;
     }
+    put_unknown(&mut out, &mut unknown, kind::LARGE_COMMUNITIES)?;
     if !attributes.large_communities.is_empty() {
         let parts = attributes.large_communities.iter().flatten();
         let value: Vec<u8> = parts.flat_map(|part| part.to_be_bytes()).collect();
         put(&mut out, both, kind::LARGE_COMMUNITIES, &value)?;
     }
-    let (low, high): (Vec<_>, Vec<_>) = attributes.unknown.iter().partition(|(_, kind, _)| *kind < kind::ONLY_TO_CUSTOMER);
-    for (flags, kind, value) in low {
-        put(&mut out, flags & !EXTENDED_LENGTH, *kind, value)?;
-    }
+    put_unknown(&mut out, &mut unknown, kind::ONLY_TO_CUSTOMER)?;
     if let Some(asn) = attributes.only_to_customer {
         put(&mut out, both, kind::ONLY_TO_CUSTOMER, &asn.to_be_bytes())?;
     }
-    for (flags, kind, value) in high {
-        put(&mut out, flags & !EXTENDED_LENGTH, *kind, value)?;
-    }
+    put_unknown(&mut out, &mut unknown, u8::MAX)?;
     Some(out)
 }
 
@@ -280,6 +278,15 @@ fn write_as4(attributes: &Attributes, out: &mut Vec<u8>) -> Option<()> {
         }
         _ => Some(()),
     }
+}
+
+/// Append those that we don't know, up to this type code; they are sorted by it.
+fn put_unknown(out: &mut Vec<u8>, unknown: &mut &[(u8, u8, Vec<u8>)], up_to: u8) -> Option<()> {
+    let count = unknown.partition_point(|(_, kind, _)| *kind <= up_to);
+    let (some, rest) = unknown.split_at(count);
+    *unknown = rest;
+    some.iter()
+        .try_for_each(|(flags, kind, value)| put(out, flags & !EXTENDED_LENGTH, *kind, value))
 }
 
 /// Append one attribute; None where its value is over 65535 octets.

@@ -185,6 +185,30 @@ fn unknown_families_are_ignored() {
     assert_eq!(update, Update::default());
 }
 
+/// RFC 4271 section 5: "SHOULD order path attributes within the UPDATE message in ascending order of attribute type".
+#[test]
+fn attributes_are_written_by_type_code_those_we_do_not_know_too() {
+    let attributes = Attributes {
+        extended_communities: vec![1],
+        large_communities: vec![[1, 2, 3]],
+        only_to_customer: Some(9),
+        unknown: [11, 25, 33, 40, 255].map(|kind| (0xE0, kind, vec![7])).to_vec(),
+        ..Attributes::new(Ipv4Addr::new(10, 0, 0, 1).into())
+    };
+    let options = EncodeOptions {
+        four_octet: true,
+        max_message: 4096,
+        ebgp: true,
+    };
+    let octets = encode_update_runs(&attributes, &["10.0.0.0/8".parse().unwrap()], &options).unwrap();
+    let (mut kinds, mut rest) = (Vec::new(), &octets[23..octets.len() - 2]);
+    while let [_, kind, length, after @ ..] = rest {
+        kinds.push(*kind);
+        rest = &after[usize::from(*length)..];
+    }
+    assert_eq!(kinds, [1, 2, 3, 11, 16, 25, 32, 33, 35, 40, 255]);
+}
+
 #[test]
 fn unknown_optional_transitive_attributes_are_passed_on_as_partial() {
     let update = Update::parse(&with(&[&[0xD0, 99, 0, 2, 1, 2], &[0x80, 98, 1, 7]]), EBGP).unwrap();

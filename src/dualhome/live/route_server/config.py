@@ -140,6 +140,7 @@ class Config:
     log_level: str
     control: Path | None
     ranges: tuple[Range, ...] = ()
+    state: Path | None = None
     connections: int = CONNECTIONS
     history: int = 100
     bmp: tuple[Bmp, ...] = ()
@@ -297,6 +298,7 @@ def _built(data: Data, file: str) -> Config:
         log_format=log.get("format", "text"),
         log_level=log.get("level", "info"),
         control=Path(data["control"]) if "control" in data else None,
+        state=Path(data["state"]) if "state" in data else None,
         history=int(data.get("history", 100)),
         bmp=tuple(map(_bmp, data.get("bmp", ()))),
         mrt=_mrt(data["mrt"]) if "mrt" in data else None,

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -28,9 +28,10 @@ from dualhome.live.route_server.history import History
 from dualhome.live.route_server.log import logger
 from dualhome.live.route_server.programming import Programming
 from dualhome.live.route_server.speakers import peer_config, peers_of, secrets_of, speaker_config
+from dualhome.live.route_server.state import EVERY_S, Presence
 from dualhome.live.route_server.strangers import Strangers
 from dualhome.live.route_server.unit import notify
-from dualhome.live.route_server.visitors import LOOK_S, asn_of, instance_of, range_of, still_welcome, visitor
+from dualhome.live.route_server.visitors import Visitors, key_of, recalled, still_welcome
 from dualhome.live.sockets import Endpoint, Namespace, raise_file_limit
 from dualhome.net import Address
 
@@ -54,9 +55,8 @@ class RouteServer:
         self.dumps = Dumps(config.mrt, self, self.log) if config.mrt is not None else None
         watching = self._watch if self.monitoring is not None or self.dumps is not None else None
         self.host = SpeakerHost(self._endpoint, self._who, self._journal, self._decided, watching)
-        self.host.transports.awaits, self.host.transports.meets = self._awaits, self._meets
-        self._leaving: set[tuple[str, str]] = set()  # visitors that had gone when it was looked last
-        self._looking: asyncio.TimerHandle | None = None
+        self._presence = Presence(config.state) if config.state is not None else None
+        self._noting: asyncio.TimerHandle | None = None
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
         self._peers: dict[tuple[str, Address], str] = {}
         self._namespaces: dict[str, Namespace] = {}
@@ -68,6 +68,8 @@ class RouteServer:
         self._servers: list[asyncio.Server] = []
         self._answers = Answers(self)
         self._strangers = Strangers(self._tell_stranger, time.monotonic)
+        self._visitors = Visitors(self, self._strangers)
+        self.host.transports.awaits, self.host.transports.meets = self._visitors.awaits, self._visitors.meets
 
     @property
     def speakers(self) -> dict[str, Speaker]:
@@ -107,7 +109,9 @@ class RouteServer:
         Raises:
             SystemRefused: a port is taken, a namespace isn't there, a privilege is missing.
         """
+        restarted = self._recall()
         self._know(self.config)
+        self._note(first=True)
         for instance in self.config.instances:
             self.host.transports.secure(instance.name, secrets_of(self.config, instance))
             self._listen(instance)
@@ -116,7 +120,7 @@ class RouteServer:
         if self.config.control is not None:
             self._servers.append(await control.serve(self.config.control, self._answer))
         for instance in self.config.instances:
-            self._begin(instance)
+            self._begin(instance, instance.name in restarted)
         if self.dumps is not None:
             self.dumps.begin()
         self.log.info("started", file=self.config.file, instances=len(self.config.instances), peers=len(self.config.peers))
@@ -137,16 +141,25 @@ class RouteServer:
             return [str(error)]
         old = self.config
         fixed = replace(
-            new, metrics=old.metrics, control=old.control, log_format=old.log_format, kernel=old.kernel, bmp=old.bmp, mrt=old.mrt
+            new,
+            metrics=old.metrics,
+            control=old.control,
+            log_format=old.log_format,
+            kernel=old.kernel,
+            bmp=old.bmp,
+            mrt=old.mrt,
+            state=old.state,
         )
         if fixed != new:
-            self.log.warning("reload", text="metrics, control, programming, bmp, mrt and the log's format change at the next start")
+            self.log.warning("reload", text="metrics, control, programming, bmp, mrt, state and the log's format change at the next start")
         before = {each.name: each for each in old.instances}
         after = {each.name: each for each in new.instances}
         for name, each in before.items():
             if name not in after or _place(after[name]) != _place(each):
                 self.programs.pop(name, _NOTHING).clear()
                 self.host.remove(name)
+                if self._presence is not None:
+                    self._presence.forget(name)
                 if self.monitoring is not None:
                     self.monitoring.forget(name)
         fixed = replace(fixed, peers=(*fixed.peers, *still_welcome(fixed, tuple(each for each in old.peers if each.group))))
@@ -178,10 +191,14 @@ class RouteServer:
         """Cease/2 to all, then the end."""
         for server in self._servers:
             server.close()
-        for timer in (self._writing, self._looking):
+        for timer in (self._writing, self._noting):
             if timer is not None:
                 timer.cancel()
+        self._visitors.end()
         await self.host.end()
+        if self._presence is not None:
+            for instance in self.config.instances:
+                self._presence.forget(instance.name)
         for each in (self.monitoring, self.dumps):
             if each is not None:
                 await each.end()
@@ -201,17 +218,42 @@ class RouteServer:
             self.host.transports.deafen(instance.name)
             raise
 
-    def _begin(self, instance: Instance) -> None:
+    def _recall(self) -> set[str]:
+        """Whose peers may keep routes for it, as it was there a moment ago; who had come by a range is a peer again."""
+        if self._presence is None:
+            return set()
+        found = {each.name: before for each in self.config.instances if (before := self._presence.before(self.config, each)) is not None}
+        visitors = tuple(peer for name, before in found.items() for peer in recalled(self.config, name, before.visitors))
+        self.config = replace(self.config, peers=(*self.config.peers, *visitors))
+        if visitors:
+            self._visitors.watch()
+        if found:
+            self.log.info("restarted", instances=sorted(found), visitors=len(visitors))
+        return set(found)
+
+    def _note(self, first: bool = False) -> None:
+        """Write that we are there, again and again."""
+        if self._presence is None:
+            return
+        try:
+            self._presence.note(self.config)
+        except SystemRefused as error:
+            if first:
+                raise
+            self.log.error("state", text=str(error))
+        self._noting = asyncio.get_running_loop().call_later(EVERY_S, self._note)
+
+    def _begin(self, instance: Instance, restarted: bool = False) -> None:
         if self.config.kernel is not None:
-            self.programs[instance.name] = self._programming(instance, self.config.kernel)
+            self.programs[instance.name] = self._programming(instance, self.config.kernel, restarted)
             self._followers[instance.name] = Follower(self.programs[instance.name])
             self._written.pop(instance.name, None)
-        self.host.add(speaker_config(self.config, instance))
+        self.host.add(speaker_config(self.config, instance), restarted)
         if self.monitoring is not None:
             self.monitoring.begin(instance.name)
         self.host.start(instance.name)
 
-    def _programming(self, instance: Instance, where: Kernel) -> Programming:
+    def _programming(self, instance: Instance, where: Kernel, restarted: bool) -> Programming:
         """Where its best paths go: of instances in one namespace each has a metric of its own, the first of the file the least.
 
         Raises:
@@ -223,7 +265,7 @@ class RouteServer:
         free = next(metric for metric in count(where.metric) if metric not in taken)
         try:
             program = Programming(_core.Namespace(path), replace(where, metric=free))
-            program.sweep()
+            program.adopt() if restarted else program.sweep()
         except OSError as error:
             raise SystemRefused(f"instance {instance.name!r}: routes can't be written: {error}") from error
         return program
@@ -270,66 +312,31 @@ class RouteServer:
             self._strangers.came(instance, str(remote))
         return peer
 
-    # --- peers by address range -----------------------------------------------------------------------------------------
+    # --- what visitors ask ----------------------------------------------------------------------------------------------
 
-    def _awaits(self, instance: str, remote: Address) -> float:
-        if (instance, remote) in self._peers or (of := range_of(self.config, instance, remote)) is None:
-            return 0
-        return of.peer.open_s
+    def is_peer(self, instance: str, remote: Address) -> bool:
+        """Whether an address is that of a peer which the file names."""
+        return (instance, remote) in self._peers
 
-    def _meets(self, instance: str, remote: Address, message: bytes) -> str | None:
-        """Somebody of a range said the first message: its peer, which there may be already."""
-        of = range_of(self.config, instance, remote)
-        asn = None if of is None else asn_of(of, message)
-        if of is None or asn is None:
-            self._strangers.came(instance, str(remote))
-            return None
-        peer = visitor(of, instance, remote, asn)
-        known = self.speakers[instance].config.peers.get(peer.name)
-        if known is not None and (known.session.remote_asn == asn or self._is_there(instance, peer.name)):
-            return peer.name
-        beside = [
-            each for each in self.config.peers if each.group == peer.group and each.instances == (instance,) and each.name != peer.name
-        ]
-        if len(beside) >= of.limit:
-            self._strangers.came(instance, str(remote))
-            return None
-        others = tuple(each for each in self.config.peers if (each.name, each.instances) != (peer.name, peer.instances))
-        self.config = replace(self.config, peers=(*others, peer))
-        whose = instance_of(self.config, instance)
-        self._endpoints[instance, peer.name] = self._way(whose, peer)
-        config = self.speakers[instance].config
-        self.host.reconfigure(replace(config, peers={**config.peers, peer.name: peer_config(self.config, whose, peer)}))
-        self._look_later()
-        return peer.name
+    def take_in(self, peer: Peer) -> None:
+        """One more peer of an instance, or one with another AS number."""
+        (name,) = peer.instances
+        instance = next(each for each in self.config.instances if each.name == name)
+        self.config = replace(self.config, peers=(*(each for each in self.config.peers if key_of(each) != key_of(peer)), peer))
+        self._endpoints[name, peer.name] = self._way(instance, peer)
+        config = self.speakers[name].config
+        self.host.reconfigure(replace(config, peers={**config.peers, peer.name: peer_config(self.config, instance, peer)}))
 
-    def _is_there(self, instance: str, peer: str) -> bool:
-        """Whether a visitor has a connection, or its routes are kept for it (RFC 4724)."""
-        speaker = self.speakers[instance]
-        return self.host.transports.has(instance, peer) or speaker.session(peer).state is State.ESTABLISHED or speaker.keeps(peer)
-
-    def _look_later(self) -> None:
-        if self._looking is None:
-            self._looking = asyncio.get_running_loop().call_later(LOOK_S, self._look)
-
-    def _look(self) -> None:
-        """Forget visitors that have gone, and were gone when it was looked before."""
-        self._looking = None
-        visitors = [_key(each) for each in self.config.peers if each.group]
-        gone = {key for key in visitors if not self._is_there(*key)}
-        over = gone & self._leaving
-        self._leaving = gone - over
-        if over:
-            self.config = replace(self.config, peers=tuple(each for each in self.config.peers if not each.group or _key(each) not in over))
-            for instance in dict.fromkeys(instance for instance, _ in over):
-                config = self.speakers[instance].config
-                stay = {name: each for name, each in config.peers.items() if (instance, name) not in over}
-                self.host.reconfigure(replace(config, peers=stay))
-            for key in over:
-                del self._endpoints[key]
-                self.changed_s.pop(key, None)
-        if len(over) < len(visitors):
-            self._look_later()
+    def let_go(self, gone: Set[tuple[str, str]]) -> None:
+        """These peers are peers no more."""
+        self.config = replace(self.config, peers=tuple(each for each in self.config.peers if key_of(each) not in gone))
+        for instance in dict.fromkeys(instance for instance, _ in gone if instance in self.speakers):
+            config = self.speakers[instance].config
+            stay = {name: each for name, each in config.peers.items() if (instance, name) not in gone}
+            self.host.reconfigure(replace(config, peers=stay))
+        for key in gone:
+            self._endpoints.pop(key, None)
+            self.changed_s.pop(key, None)
 
     def _tell_stranger(self, instance: str, address: str, others: int) -> None:
         self.log.warning("stranger refused", instance=instance, address=address, **({"others_before": others} if others else {}))
@@ -392,7 +399,7 @@ class RouteServer:
         self._writing = None
         for name, program in self.programs.items():
             rib = self.speakers[name].rib
-            if self._written.get(name) == rib.version():
+            if self._written.get(name) == rib.version() or self.speakers[name].restarting:
                 continue
             try:
                 writes = self._followers[name].follow(rib)
@@ -415,11 +422,6 @@ class _Nothing:
 
 
 _NOTHING: Final = _Nothing()
-
-
-def _key(visitor: Peer) -> tuple[str, str]:
-    """Whose a visitor is, and its name."""
-    return visitor.instances[0], visitor.name
 
 
 def _place(instance: Instance) -> tuple[object, ...]:

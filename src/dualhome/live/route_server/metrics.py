@@ -124,7 +124,9 @@ class Collector:
         asked = CounterMetricFamily("dualhome_route_refreshes", "ROUTE-REFRESH messages", labels=[*both, "direction"])
         nlri = CounterMetricFamily("dualhome_prefixes_heard", "Prefixes in UPDATEs of the peer in this session", labels=[*both, "kind"])
         faults = CounterMetricFamily(
-            "dualhome_malformed_updates", "UPDATEs of this session with a defect, by what it meant (RFC 7606)", labels=[*both, "attribute", "verdict"]
+            "dualhome_malformed_updates",
+            "UPDATEs of this session with a defect, by what it meant (RFC 7606)",
+            labels=[*both, "attribute", "verdict"],
         )
         long = CounterMetricFamily("dualhome_routes_too_long", "Attributes that no message of the session can hold", labels=both)
         ups = CounterMetricFamily("dualhome_sessions_established", "Sessions that became Established", labels=both)
@@ -161,7 +163,25 @@ class Collector:
                     all_kinds.add_metric([*labels, direction], messages)
                     notes.add_metric([*labels, direction], notified)
                     asked.add_metric([*labels, direction], refreshes)
-        yield from (up, since, received, accepted, rejected, beyond, told, queue, flow, all_kinds, notes, asked, nlri, faults, long, ups, drops)
+        yield from (
+            up,
+            since,
+            received,
+            accepted,
+            rejected,
+            beyond,
+            told,
+            queue,
+            flow,
+            all_kinds,
+            notes,
+            asked,
+            nlri,
+            faults,
+            long,
+            ups,
+            drops,
+        )
 
     def _of_monitors(self) -> Iterator[Metric]:
         labels = ["instance_name", "collector"]

@@ -66,6 +66,7 @@ class Programming:
     _routes: dict[Prefix, int] = field(default_factory=dict)
     _numbers: count[int] = field(default_factory=count)
     _missing: set[Prefix] = field(default_factory=set)  # prefixes without a way in the kernel's own routes
+    _left: tuple[set[Prefix], list[int]] = field(default_factory=lambda: (set(), []))  # routes and objects that `adopt` found
     _settled: int = 0  # groups after the last `write`
     _ways: dict[tuple[str, ...], Ways] = field(default_factory=dict)  # of next hops, as the kernel had them at the last `write`
 
@@ -87,7 +88,22 @@ class Programming:
         self._check(self.kernel.routes(drop=left, table=self.where.table, metric=self.where.metric), gone=True)
         mine = [row for row in self.kernel.nexthop_dump() if row[4] == OURS and self._first <= row[0] < self._first + BLOCK]
         self._check(self.kernel.nexthops(drop=[row[0] for row in sorted(mine, key=lambda row: not row[3])]), gone=True)
-        self._objects, self._groups, self._routes = {}, {}, {}
+        self._objects, self._groups, self._routes, self._left = {}, {}, {}, (set(), [])
+
+    def adopt(self) -> None:
+        """Leave what a killed daemon wrote as it is, for packets go by it: the next `write` replaces each route in its place, and takes the others away."""
+        rows = self.kernel.route_dump(self.where.table)
+        routes = {
+            Prefix(4 if len(row[1]) == 4 else 6, int.from_bytes(row[1]), row[2])
+            for row in rows
+            if row[3] == OURS and row[4] == self.where.metric
+        }
+        mine = [row for row in self.kernel.nexthop_dump() if row[4] == OURS and self._first <= row[0] < self._first + BLOCK]
+        objects = [row[0] for row in sorted(mine, key=lambda row: not row[3])]
+        half = self._first + BLOCK // 2
+        if any(number < half for number in objects):  # its numbers aren't ours; each start has the other half of them
+            self._numbers = count(half)
+        self._left = routes, objects
 
     @property
     def unresolved(self) -> int:
@@ -147,8 +163,16 @@ class Programming:
         self._check(self.kernel.nexthops(drop=list(todo.dropped_groups)), gone=True)
         for number in todo.dropped_groups:
             del self._groups[number]
+        self._drop_left()
         self._settled = len(self._groups)
         return todo.writes
+
+    def _drop_left(self) -> None:
+        routes, objects = self._left
+        gone = [_key(prefix) for prefix in routes if prefix not in self._routes]
+        self._check(self.kernel.routes(drop=gone, table=self.where.table, metric=self.where.metric), gone=True)
+        self._check(self.kernel.nexthops(drop=objects), gone=True)
+        self._left = set(), []
 
     def clear(self) -> None:
         """Take all away that was written."""

@@ -30,14 +30,12 @@ _LIMIT = {
     "else": _COUNT,
 }
 
+_SECONDS = {"type": "integer", "minimum": 1, "maximum": 86400}
 _RESTART = {
     "if": {"type": "object"},
-    "then": _object(
-        {"restart_s": {"type": "integer", "minimum": 1, "maximum": 4095}, "stale_s": {"type": "integer", "minimum": 1, "maximum": 86400}}
-    ),
+    "then": _object({"restart_s": {"type": "integer", "minimum": 1, "maximum": 4095}, "stale_s": _SECONDS, "defer_s": _SECONDS}),
     "else": _YES_NO,
 }
-_SECONDS = {"type": "integer", "minimum": 1, "maximum": 86400}
 
 # What `defaults` may say of all peers.
 _COMMON: Mapping[str, Any] = {
@@ -139,6 +137,7 @@ _FILE = _object(
         "metrics": _WHERE,
         "log": _object({"format": {"enum": ["json", "text"]}, "level": {"enum": ["debug", "info", "warning", "error"]}}),
         "control": _TEXT,
+        "state": _TEXT,
         "history": {"type": "integer", "minimum": 1, "maximum": 10000},
         "bmp": {"type": "array", "items": _COLLECTOR},
         "mrt": _MRT,
