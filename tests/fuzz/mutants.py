@@ -5,7 +5,7 @@
     steady peer, four routes that nobody else announces ────┘                   └─ each reads strictly, slowly at times, and comes and goes
 
 The oracle, the draws and the strict reader are those of `tests.live.adversary`, which know nothing of the core's code. The same seed, kind and number give the
-same batch; `benches/mutated.py` runs a million messages, `test_mutated.py` some thousands.
+same batch; `benches/mutants.py` runs a million messages, `test_mutated.py` some thousands.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Mutated UPDATEs through a RIB, from a new seed each time; and that what must be seen is seen. A million: `python benches/mutated.py`."""
+"""Mutated UPDATEs through a RIB, from a new seed each time; and that what must be seen is seen. A million: `python benches/mutants.py`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.fuzz import mutants
 @pytest.mark.parametrize("kind", mutants.KINDS)
 def test_mutated_updates_do_what_the_oracle_says(kind: str) -> None:
     seed = random.randrange(1_000_000)
-    print(f"seed {seed}: python benches/mutated.py --seed {seed} --kind {kind} --batch 0")
+    print(f"seed {seed}: python benches/mutants.py --seed {seed} --kind {kind} --batch 0")
     counts = mutants.run(seed, kind, 0)
     assert counts["messages"] == mutants.PER_BATCH
     assert min(counts["taken"], counts["withdrawn"], counts["resets"]) > 100, counts
