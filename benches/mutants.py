@@ -1,4 +1,4 @@
-"""Mutated UPDATEs by the million through the RIB of the BGP core, with watchers that read strictly: docs/fuzzing.md.
+"""Mutated UPDATEs by the million through the RIB of the BGP core, with watchers that read strictly.
 
 python benches/mutants.py [--count 1000000] [--jobs 2] [--seed S] [--kind external] [--batch N]
 
