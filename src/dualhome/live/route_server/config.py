@@ -292,7 +292,7 @@ def _built(data: Data, file: str) -> Config:
         ranges=tuple(_range({**common, **each}, azure, limits) for each in data["peers"] if "range" in each),
         originate=tuple(map(Prefix.parse, data.get("originate", ()))),
         multipath=int(limits.get("paths", 64)),
-        connections=int(limits.get("connections", CONNECTIONS)),
+        connections=int(limits.get("connections", max(CONNECTIONS, 2 * len(data["peers"])))),
         kernel=kernel,
         metrics=_host_and_port(data["metrics"]) if "metrics" in data else None,
         log_format=log.get("format", "text"),
