@@ -60,7 +60,7 @@ def encode_open(
     route_refresh: bool = True,
     extended_message: bool = True,
     graceful_restart: bool = True,
-    more: Sequence[tuple[int, bytes]] = (),
+    more: Sequence[tuple[int, bytes]] | None = None,
 ) -> bytes:
     """A whole OPEN message; `more`: further capabilities, (code, value); AS_TRANS (23456) in My Autonomous System where the ASN needs four octets. `graceful_restart` sends the
     capability with time 0 and no families: that End-of-RIB will be sent (RFC 4724 section 4).
@@ -157,7 +157,7 @@ class Rib:
     def peer_up(self, peer: int, *, four_octet_as: bool, families: list[tuple[int, int]], max_message: int, router_id: str) -> None:
         """The session is Established: its whole Adj-RIB-Out, then End-of-RIB, is to be sent. What was kept of a former one stays."""
 
-    def peer_down(self, peer: int, *, keep: Sequence[tuple[int, int]] = ()) -> None:
+    def peer_down(self, peer: int, *, keep: Sequence[tuple[int, int]] | None = None) -> None:
         """The session ended: its Adj-RIB-Out is gone, and so is all that it announced; of the families (afi, safi) to keep, what it announced stays as
         stale, but for what was stale already (RFC 4724 section 4.2).
         """

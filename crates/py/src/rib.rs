@@ -152,9 +152,9 @@ impl Rib {
         run(py, || self.inner.peer_up(peer, four_octet_as, &families, max_message, router_id))?.map_err(wrong)
     }
 
-    #[pyo3(signature = (peer, *, keep=Vec::new()))]
-    fn peer_down(&mut self, py: Python<'_>, peer: u32, keep: Vec<(u16, u8)>) -> PyResult<()> {
-        run(py, || self.inner.peer_down(peer, &keep))?.map_err(wrong)
+    #[pyo3(signature = (peer, *, keep=None))]
+    fn peer_down(&mut self, py: Python<'_>, peer: u32, keep: Option<Vec<(u16, u8)>>) -> PyResult<()> {
+        run(py, || self.inner.peer_down(peer, &keep.unwrap_or_default()))?.map_err(wrong)
     }
 
     fn mark_stale(&mut self, py: Python<'_>, peer: u32, afi: u16, safi: u8) -> PyResult<()> {

@@ -149,7 +149,7 @@ fn decode_open(py: Python<'_>, body: &[u8]) -> PyResult<OpenMessage> {
 
 #[pyfunction]
 #[pyo3(signature = (*, asn, hold_time_s, router_id, families, four_octet_as=true, route_refresh=true, extended_message=true,
-    graceful_restart=true, more=Vec::new()))]
+    graceful_restart=true, more=None))]
 #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
 fn encode_open<'py>(
     py: Python<'py>,
@@ -161,7 +161,7 @@ fn encode_open<'py>(
     route_refresh: bool,
     extended_message: bool,
     graceful_restart: bool,
-    more: Vec<(u8, Vec<u8>)>,
+    more: Option<Vec<(u8, Vec<u8>)>>,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let router_id: Ipv4Addr = router_id
         .parse()
@@ -175,7 +175,7 @@ fn encode_open<'py>(
         route_refresh,
         extended_message,
         graceful_restart,
-        more,
+        more: more.unwrap_or_default(),
     };
     let bytes = run(py, || wire::open::encode_open(&options))?;
     let bytes = bytes.ok_or_else(|| value_error(format!("{} families do not fit in an OPEN", options.families.len())))?;
