@@ -9,7 +9,7 @@ from collections.abc import Callable
 from tests.live.adversary import octets as o
 from tests.live.adversary.bench import LIMIT_S, Bench, Context
 from tests.live.adversary.peer import Peer
-from tests.live.adversary.stories import STORIES, Server, story
+from tests.live.adversary.stories import STORIES, Server, again, story
 from tests.live.adversary.stories import marks as lives
 
 __all__ = ["STORIES"]  # these among them
@@ -32,6 +32,24 @@ def talks_on(bench: Bench, server: Server) -> list[str]:
     wrong += [f"memory grew by {grown // 1024} MB"] if grown > GROWTH_KB else []
     peer.close()
     return wrong
+
+
+@story("a hundred faults from one address, each on a connection of its own that comes at once", "RFC 4271 8.1.1 (damping is off)")
+def one_after_the_other(bench: Bench, server: Server) -> list[str]:
+    peer = bench.peer("ebgp")
+    context = bench.context("ebgp", peer.address)
+    faults = (
+        o.message(9),
+        o.update(context.mandatory() + o.attribute(0x40, 99), context.nlri()),
+        o.refresh()[:-1] + o.keepalive(),
+        o.message(4, b"x"),
+    )
+    for number in range(100):
+        if not peer.establish():
+            return [f"connection {number} isn't let in: {peer.outcome()}"]
+        peer.send(faults[number % len(faults)])
+        peer = again(bench, peer)
+    return lives(bench, peer, context) if peer.establish() else [f"the last one isn't let in: {peer.outcome()}"]
 
 
 @story("two peers with one BGP Identifier", "RFC 6286 2.1")
