@@ -8,7 +8,7 @@ BIN := .venv/bin
 RUST_SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml 2>/dev/null) Cargo.toml Cargo.lock
 say = @printf '\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help setup demo test check unit rust hunt peers bench docs examples goldens clean
+.PHONY: help setup demo test check unit rust hunt peers bench docs examples goldens fuzz clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -59,6 +59,12 @@ rust: setup ## format, clippy and tests of the Rust crates
 	@cargo fmt --all --check
 	@cargo clippy --quiet --workspace --all-targets -- -D warnings
 	@cargo test --quiet -p dualhome-core -p dualhome-linux -p dualhome-load
+	@cd fuzz && cargo fmt --all --check && cargo clippy --quiet -p dualhome-fuzz --all-targets -- -D warnings && cargo test --quiet -p dualhome-fuzz
+
+FUZZ_S := 60
+
+fuzz: ## fuzzers on the core, FUZZ_S seconds each, with nightly Rust: docs/fuzzing.md; FUZZ="rib update" these alone
+	@fuzz/run.sh $(FUZZ_S) $(FUZZ)
 
 hunt: setup ## networks drawn from new seeds, in which everything must hold: docs/hunt.md
 	$(call say,The hunt)

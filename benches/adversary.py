@@ -53,6 +53,8 @@ def server_of(name: str, directory: Path, mode: str, groups: dict[str, Group]) -
     """The speaker under test, not started yet."""
     if name != "dualhome":
         return OTHERS[name](directory, groups=groups)
+    if mode == "ranges":
+        return Ours(directory, groups=groups, ranges=True)
     if mode == "azure":
         return Ours(directory, mode="azure", defaults=AZURE, groups=groups)
     return Ours(directory, groups=groups) if mode == "router" else Ours(directory, groups=groups, defaults="")
@@ -103,7 +105,7 @@ def main() -> int:
     """Score the speakers; 1 where ours fails a line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--engines", default="dualhome")
-    parser.add_argument("--mode", default="router", choices=["router", "server", "azure"], help="what ours behaves like")
+    parser.add_argument("--mode", default="router", choices=["router", "server", "azure", "ranges"], help="what ours behaves like")
     parser.add_argument("--only", default="", help="lines with these words in their name")
     parser.add_argument("--mutated", type=int, default=0)
     parser.add_argument("--group", default="ebgp")

@@ -15,6 +15,10 @@ LONGEST: Final = 4096
 AGAIN_S: Final = 0.05
 """Until a message of which a part is there is looked at again."""
 
+SHORTEST: Final = 29
+_MARKER: Final = b"\xff" * 16
+_OPEN: Final = 1
+
 Met = Callable[[socket.socket, bytes], None]
 
 
@@ -58,7 +62,7 @@ class Callers:
         if not data:
             self._end(made)
             return
-        wanted = HEADER if len(data) < HEADER else min(max(HEADER, int.from_bytes(data[16:18])), LONGEST)
+        wanted = _length(data)
         if len(data) >= wanted:
             _, met, _ = self._forget(made)
             made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
@@ -81,3 +85,10 @@ class Callers:
     def _end(self, made: socket.socket) -> None:
         self._forget(made)
         reset(made)
+
+
+def _length(data: bytes) -> int:
+    """So many octets are enough to judge the first message: the whole of an OPEN, the header of all else, of which nothing more is worth waiting for."""
+    length = int.from_bytes(data[16:18])
+    is_open = data[:16] == _MARKER and data[18:19] == bytes([_OPEN]) and SHORTEST <= length <= LONGEST
+    return length if is_open else HEADER

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import struct
 import time
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from tests.live.adversary import octets as o
 from tests.live.adversary.bench import LIMIT_S, Bench, Context
 from tests.live.adversary.peer import Peer
-from tests.live.adversary.stories import STORIES, Server, story
+from tests.live.adversary.stories import STORIES, Server, again, story
 from tests.live.adversary.stories import marks as lives
 
 __all__ = ["STORIES"]  # these among them
@@ -32,6 +33,53 @@ def talks_on(bench: Bench, server: Server) -> list[str]:
     wrong += [f"memory grew by {grown // 1024} MB"] if grown > GROWTH_KB else []
     peer.close()
     return wrong
+
+
+@story("a hundred faults from one address, each on a connection of its own that comes at once", "RFC 4271 8.1.1 (damping is off)")
+def one_after_the_other(bench: Bench, server: Server) -> list[str]:
+    peer = bench.peer("ebgp")
+    context = bench.context("ebgp", peer.address)
+    faults = (
+        o.message(9),
+        o.update(context.mandatory() + o.attribute(0x40, 99), context.nlri()),
+        o.message(o.REFRESH, b"ab"),
+        o.message(4, b"x"),
+    )
+    for number in range(100):
+        if not peer.establish():
+            return [f"connection {number} isn't let in: {peer.outcome()}"]
+        peer.send(faults[number % len(faults)])
+        peer = again(bench, peer)
+    return lives(bench, peer, context) if peer.establish() else [f"the last one isn't let in: {peer.outcome()}"]
+
+
+@story("noise: handshakes and messages with a few octets changed, cut, doubled or made up", "RFC 4271 6")
+def noise(bench: Bench, server: Server) -> list[str]:
+    seed = random.randrange(1_000_000)
+    chance = random.Random(seed)
+    peer = bench.peer("ebgp")
+    context = bench.context("ebgp", peer.address)
+    for number in range(400):
+        said = [peer.our_open(hold_s=chance.choice((0, 3, 180))), o.keepalive(), o.update(context.mandatory(), o.prefix(context.new))]
+        said += [o.refresh(), o.end_of_rib(o.IPV6), o.notification(6, chance.randrange(12), chance.randbytes(chance.randrange(40)))]
+        data = bytearray(b"".join(said[: chance.randint(1, 6)]))
+        for _ in range(chance.choice((1, 1, 2, 5, 40))):
+            at = chance.randrange(len(data))
+            data[at : at + chance.randrange(3)] = chance.randbytes(chance.randrange(3))
+            if not data:
+                data += chance.randbytes(1)
+        peer.connect()
+        peer.send(bytes(data))
+        bench.world.wait(lambda peer=peer: peer.over, 0.01)
+        if peer.notified and peer.notified[0] not in (1, 2, 3, 4, 5, 6, 7):
+            return [f"seed {seed}, number {number}: NOTIFICATION {peer.notified}: {data.hex()}"]
+        if not server.alive():
+            return [f"seed {seed}, number {number}: {data.hex()}"]
+        (peer.reset if chance.random() < 0.5 else peer.close)()
+        peer = Peer(bench.world, peer.address, peer.asn, peer.told, peer.name)
+    bench.world.rest(0.2)
+    wrong = lives(bench, peer, context) if peer.establish() else [f"seed {seed}: a good session isn't let in afterwards: {peer.outcome()}"]
+    return [f"seed {seed}: {each}" for each in wrong]
 
 
 @story("two peers with one BGP Identifier", "RFC 6286 2.1")

@@ -84,7 +84,7 @@ class Ours:
 
     def __init__(
         self, directory: Path, *, port: int = 0, address: str = "127.0.0.91", mode: str = "ideal", extra: str = "",
-        groups: Mapping[str, Group] = GROUPS, defaults: str = PLAIN,
+        groups: Mapping[str, Group] = GROUPS, defaults: str = PLAIN, ranges: bool = False,
     ) -> None:  # fmt: skip
         port = port or free_port(address)
         self.at = At(address, port, ASN)
@@ -94,7 +94,7 @@ class Ours:
             f"behaves_like: {mode}",
             "instances:",
             f"  - {{name: rs, asn: {ASN}, router_id: {address}, listen: [{address}], port: {port}}}",
-            f"defaults: {{passive: true, families: [ipv4, ipv6], timers: {{hold_s: 180}}{', ' + defaults if defaults else ''}}}",
+            f"defaults: {{{'' if ranges else 'passive: true, '}families: [ipv4, ipv6], timers: {{hold_s: 180}}{', ' + defaults if defaults else ''}}}",
             "log: {level: warning}",
             f"control: {directory}/control",
             *([] if "limits:" in extra else [f"limits: {{peers: {sum(group.count for group in groups.values())}}}"]),
@@ -103,7 +103,9 @@ class Ours:
         ]
         for group in groups.values():
             more = "".join(f", {key}: {value}" for key, value in group.settings.items())
-            for number in range(group.count):
+            if ranges:
+                lines.append(f"  - {{name: {group.name}, range: 127.{group.net}.0.0/16, asn: {group.asn}, limit: 10000{more}}}")
+            for number in range(0 if ranges else group.count):
                 lines.append(f"  - {{name: {group.name}-{number}, address: {group.address(number)}, asn: {group.asn}{more}}}")
         self._file.write_text("\n".join(lines) + "\n")
         self._process: subprocess.Popen[bytes] | None = None

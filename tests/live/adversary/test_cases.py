@@ -29,14 +29,15 @@ MESSAGES = (
 )
 
 
-@pytest.fixture(scope="module", params=["router", "route server", "azure"])
+@pytest.fixture(scope="module", params=["router", "route server", "azure", "ranges"])
 def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    """A plain router, a route server that is not in the paths (RFC 7947), one that behaves like Azure's."""
+    """A plain router, a route server that is not in the paths (RFC 7947), one that behaves like Azure's, one whose peers come by address ranges."""
     directory = tmp_path_factory.mktemp("adversary")
     groups = transparent() if request.param == "route server" else GROUPS
     server = {
         "router": lambda: Ours(directory),
         "route server": lambda: Ours(directory, groups=groups, defaults=""),
+        "ranges": lambda: Ours(directory, ranges=True),
         "azure": lambda: Ours(directory, mode="azure", defaults=AZURE),
     }[request.param]()
     server.start()

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{Action, Match, Tag, Tags, Term, Then};
 use crate::attributes::{parse_community, sequence};
 use crate::prefix::Prefix;
+use crate::wire::update::may_be_host;
 
 /// What kind of source a route comes from, for the rounds of the routing preference (R107).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Deserialize)]
@@ -407,6 +408,14 @@ fn compile(raw: RawTerm, tags: &mut Tags) -> Result<Term, String> {
 }
 
 fn action(raw: RawAction) -> Result<Option<Action>, String> {
+    let put = match &raw {
+        RawAction::Prepend(asns) | RawAction::PathReplace(asns) => &asns[..],
+        RawAction::PathSubstitute { to, .. } => std::slice::from_ref(to),
+        _ => &[],
+    };
+    if put.contains(&0) {
+        return Err("AS number 0 must not be in a path (RFC 7607)".into());
+    }
     Ok(Some(match raw {
         RawAction::Prepend(asns) => Action::Prepend(asns),
         RawAction::PathReplace(asns) => Action::PathReplace(asns),
@@ -423,10 +432,11 @@ fn action(raw: RawAction) -> Result<Option<Action>, String> {
         RawAction::NextHop(text) => match text.as_str() {
             "self" => Action::NextHopSelf,
             "unchanged" => Action::NextHopUnchanged,
-            _ => Action::NextHop(
-                text.parse()
-                    .map_err(|_| format!("next_hop '{text}' is no address, 'self' or 'unchanged'"))?,
-            ),
+            _ => match text.parse() {
+                Ok(address) if may_be_host(address) => Action::NextHop(address),
+                Ok(_) => return Err(format!("next_hop {text} can't be a host's address")),
+                Err(_) => return Err(format!("next_hop '{text}' is no address, 'self' or 'unchanged'")),
+            },
         },
         RawAction::PrefixReplace(list) if list.is_empty() => return Err("prefix_replace names no prefix".into()),
         RawAction::PrefixReplace(list) => {

@@ -39,6 +39,9 @@ impl Rib {
     pub fn originate(&mut self, prefix: Prefix, text: &str) -> Result<(), RequestError> {
         let wrong = |what: String| RequestError(format!("route {prefix}: {what}"));
         let raw: RawOrigination = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
+        if raw.as_path.contains(&0) {
+            return Err(wrong("AS number 0 must not be in a path (RFC 7607)".into()));
+        }
         let mut attributes = Attributes {
             as_path: sequence(&raw.as_path),
             med: raw.med,

@@ -197,6 +197,8 @@ fn write_attributes(attributes: &Attributes, options: &EncodeOptions) -> Option<
     let both = OPTIONAL | TRANSITIVE;
     let four = options.four_octet;
     let mut out = Vec::with_capacity(64);
+    let mut unknown = &attributes.unknown[..];
+    put_unknown(&mut out, &mut unknown, kind::ORIGIN)?;
     put(&mut out, WELL_KNOWN, kind::ORIGIN, &[attributes.origin as u8])?;
     put(&mut out, WELL_KNOWN, kind::AS_PATH, &as_path::write(&attributes.as_path, four))?;
     if let IpAddr::V4(next_hop) = attributes.next_hop {
@@ -231,7 +233,6 @@ fn write_attributes(attributes: &Attributes, options: &EncodeOptions) -> Option<
             put(&mut out, OPTIONAL, kind::CLUSTER_LIST, &value)?;
         }
     }
-    let mut unknown = &attributes.unknown[..];
     put_unknown(&mut out, &mut unknown, kind::EXTENDED_COMMUNITIES)?;
     if !attributes.extended_communities.is_empty() {
         let value: Vec<u8> = attributes.extended_communities.iter().flat_map(|c| c.to_be_bytes()).collect();

@@ -192,7 +192,7 @@ fn attributes_are_written_by_type_code_those_we_do_not_know_too() {
         extended_communities: vec![1],
         large_communities: vec![[1, 2, 3]],
         only_to_customer: Some(9),
-        unknown: [11, 25, 33, 40, 255].map(|kind| (0xE0, kind, vec![7])).to_vec(),
+        unknown: [0, 11, 25, 33, 40, 255].map(|kind| (0xE0, kind, vec![7])).to_vec(),
         ..Attributes::new(Ipv4Addr::new(10, 0, 0, 1).into())
     };
     let options = EncodeOptions {
@@ -206,7 +206,7 @@ fn attributes_are_written_by_type_code_those_we_do_not_know_too() {
         kinds.push(*kind);
         rest = &after[usize::from(*length)..];
     }
-    assert_eq!(kinds, [1, 2, 3, 11, 16, 25, 32, 33, 35, 40, 255]);
+    assert_eq!(kinds, [0, 1, 2, 3, 11, 16, 25, 32, 33, 35, 40, 255]);
 }
 
 #[test]

@@ -559,7 +559,7 @@ fn aggregator(value: &[u8], four_octet: bool) -> Result<(u32, Ipv4Addr), Wrong> 
 }
 
 /// Whether an address can be a next hop's (RFC 4271 section 6.3: "a valid IP host address").
-pub(super) fn may_be_host(address: IpAddr) -> bool {
+pub(crate) fn may_be_host(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(a) => (1..224).contains(&a.octets()[0]),
         IpAddr::V6(a) => !a.is_unspecified() && !a.is_multicast(),
