@@ -51,6 +51,7 @@ These routes are well-formed, and refused where the [route server's file](route-
 | `as_sets: reject` | AS_SET in AS_PATH or AS4_PATH | `invalid` | RFC 9774 section 3 |
 | `first_as: true` | the path of an external peer doesn't begin with its AS number | `first-as` | RFC 4271 section 6.3 |
 | `martians: reject` | prefixes that are nobody's | `martian` | RFC 6890 |
+| `mode: ideal` | the server's own address toward the peer as next hop | `own-next-hop` | RFC 4271 sections 5.1.3, 6.3 |
 | `requires_policy: true` | all from an external peer without an import policy | `no-import-policy` | RFC 8212 |
 | `role` | ONLY_TO_CUSTOMER where it must not be | `route-leak` | RFC 9234 section 5 |
 """

@@ -118,7 +118,8 @@ class Route:
     best: bool
     multipath: bool  # the best and those equal to it before the tie-breakers
     lost_in: str | None  # the name of the round it lost in; None for the best
-    reason: str | None  # why refused: as-loop | own-prefix | branch-tag | remote-virtual-network | policy | invalid | cluster-loop
+    reason: str | None  # why refused: as-loop | own-prefix | branch-tag | remote-virtual-network | policy | invalid | cluster-loop |
+    # first-as | martian | own-next-hop | no-import-policy | route-leak
     detail: str | None  # the term's name, or what was wrong
 
 @final

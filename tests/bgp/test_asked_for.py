@@ -1,12 +1,15 @@
 """What a peer's configuration may ask for beside its policies: RFC 4271 section 6.3, 6890, 8212, 9234, 9774; and families that were not agreed on."""
 
+import re
 import struct
 from typing import Any
 
 import pytest
 
 from dualhome._core import Rib
+from dualhome.check.facts import FIXED_RULES
 from tests.bgp.rib_help import config, make, text, told
+from tests.consoles import ROOT
 
 ORIGIN = bytes.fromhex("400101" + "00")
 NEXT_HOP = bytes.fromhex("400304" + "0a000001")
@@ -69,6 +72,37 @@ def test_prefixes_that_are_nobodys_are_refused() -> None:
         (prefix, "martian") for prefix in ("0.1.2.0/24", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4")
     ]
     assert sorted(told(rib, 2)) == ["0.0.0.0/0 65000 65101 7", "10.0.0.0/8 65000 65101 7"]
+
+
+def test_our_own_address_is_no_next_hop() -> None:
+    ours = bytes.fromhex("400304" + "0a0000fe")
+    assert reasons(heard((ORIGIN, SEQUENCE, ours))) == []
+    rib = heard((ORIGIN, SEQUENCE, ours), reject_own_next_hop=True)
+    assert reasons(rib) == ["own-next-hop"]
+    assert rib.rejected(1)[0].detail == "next hop 10.0.0.254 is our own address"
+    assert told(rib, 2) == []
+    rib = heard((ORIGIN, SEQUENCE, NEXT_HOP), reject_own_next_hop=True)
+    assert (reasons(rib), told(rib, 2)) == ([], ["10.1.1.0/24 65000 65101 7"])
+
+
+@pytest.mark.parametrize(
+    ("key", "attributes", "reason"),
+    [
+        ("reject_as_sets", (ORIGIN, path((2, [65101]), (1, [7, 8])), NEXT_HOP), "invalid"),
+        ("reject_own_next_hop", (ORIGIN, SEQUENCE, bytes.fromhex("400304" + "0a0000fe")), "own-next-hop"),
+        ("first_as", (ORIGIN, path((2, [7])), NEXT_HOP), "first-as"),
+        ("requires_policy", (ORIGIN, SEQUENCE, NEXT_HOP), "no-import-policy"),
+    ],
+)
+def test_what_is_there_already_is_judged_anew(key: str, attributes: tuple[bytes, ...], reason: str) -> None:
+    rib = heard(attributes)
+    assert (reasons(rib), len(told(rib, 2))) == ([], 1)
+    rib.set_peer(1, config(1, **{key: True}))
+    rib.process()
+    assert (reasons(rib), told(rib, 2)) == ([reason], ["-10.1.1.0/24"])
+    rib.set_peer(1, config(1))
+    rib.process()
+    assert (reasons(rib), len(told(rib, 2))) == ([], 1)
 
 
 def test_without_a_policy_nothing_is_let_in_or_told() -> None:
@@ -225,3 +259,10 @@ def test_routes_that_no_message_can_hold_are_not_told_and_counted() -> None:
     assert [rib.peer_statistics(n)["too_long_out"] for n in (1, 2, 3)] == [0, 1, 0]
     assert rib.statistics()["too_long_out"] == 1
     assert "too-long" in rib.explain_export(2, (4, 10 << 24 | 1 << 16 | 1 << 8, 24))
+
+
+def test_each_refusal_that_can_be_asked_for_names_its_source() -> None:
+    source = (ROOT / "crates" / "core" / "src" / "rib" / "adj_in.rs").read_text("utf-8")
+    steps = set(re.findall(r'steps\.push\(\(\s*"([a-z-]+)"', source))
+    assert {"own-next-hop", "first-as", "martian", "route-leak"} <= steps
+    assert steps <= set(FIXED_RULES)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 Action = Mapping[str, object]
 
+ASKED_FOR = ("first_as", "reject_as_sets", "reject_martians", "reject_own_next_hop", "requires_policy")  # switches, off unless set
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Term:
@@ -67,6 +69,7 @@ class PeerPolicy:
     first_as: bool = False  # the path of an external peer must begin with its AS number (RFC 4271 section 6.3)
     reject_as_sets: bool = False  # RFC 9774
     reject_martians: bool = False  # prefixes that are nobody's (RFC 6890)
+    reject_own_next_hop: bool = False  # our own address toward the peer as its route's next hop (RFC 4271 section 6.3)
     requires_policy: bool = False  # RFC 8212
     role: str | None = None  # ours on this session: provider | customer | peer | rs | rs-client (RFC 9234)
     checks: Policy = ()
@@ -95,7 +98,7 @@ class PeerPolicy:
                 "send_communities": self.send_communities,
                 **({} if self.honors_no_export else {"honors_no_export": False}),
                 "discard_med": self.discard_med,
-                **{key: True for key in ("first_as", "reject_as_sets", "reject_martians", "requires_policy") if getattr(self, key)},
+                **{key: True for key in ASKED_FOR if getattr(self, key)},
                 **({"role": self.role} if self.role else {}),
                 "checks": [term.data() for term in self.checks],
                 "import": [term.data() for term in self.rules],

@@ -190,6 +190,11 @@ def _refused(facts: Facts, prefix: Prefix, sender: str, receiver: str) -> tuple[
         "remote-virtual-network": f"its AS path {path} is that of another virtual network, and allow_remote_virtual_network_traffic is off",
         "invalid": "its attributes are malformed",
         "cluster-loop": "it has passed here before",
+        "first-as": f"AS path {path} doesn't begin with the ASN of {sender}",
+        "own-next-hop": "its next hop is the address of the one who is told",
+        "martian": "the prefix is nobody's",
+        "no-import-policy": f"an external peer needs an import policy, and {sender} has none",
+        "route-leak": "ONLY_TO_CUSTOMER says that it mustn't come this way",
     }.get(reason, f"{judgement.term or reason} of its import refuses it")
     rule = judgement.rule
     if reason == "as-loop" and speaker.config.asn != 65515:

@@ -156,6 +156,8 @@ pub struct PeerConfig {
     pub reject_as_sets: bool,
     /// Whether prefixes that are nobody's are refused.
     pub reject_martians: bool,
+    /// Whether routes whose next hop is our own address toward it are refused (RFC 4271 section 6.3).
+    pub reject_own_next_hop: bool,
     /// Whether an external peer needs a policy for anything to be let in or told (RFC 8212).
     pub requires_policy: bool,
     /// What we are to it, where that is agreed on.
@@ -208,6 +210,8 @@ struct RawConfig {
     reject_as_sets: bool,
     #[serde(default)]
     reject_martians: bool,
+    #[serde(default)]
+    reject_own_next_hop: bool,
     #[serde(default)]
     requires_policy: bool,
     #[serde(default)]
@@ -345,6 +349,7 @@ pub fn parse_config(text: &str, tags: &mut Tags) -> Result<PeerConfig, String> {
         first_as: raw.first_as,
         reject_as_sets: raw.reject_as_sets,
         reject_martians: raw.reject_martians,
+        reject_own_next_hop: raw.reject_own_next_hop,
         requires_policy: raw.requires_policy,
         role: raw.role,
         checks,

@@ -9,7 +9,7 @@ use super::export::Identity;
 use super::ids::IdSet;
 use super::loc::{Loc, NONE, Slot, WARM, flag};
 use super::tally::Tally;
-use crate::attributes::{AsPath, Attributes};
+use crate::attributes::{AsPath, Attributes, Segment};
 use crate::block::{Block, Head, Marks, has, sequence_of};
 use crate::policy::{self, Facts, OverLimit, PeerConfig, Refusal, Role, Term, Trace, Working, passed, refused};
 use crate::prefix::Prefix;
@@ -127,6 +127,18 @@ fn fixed(us: &Identity, config: &PeerConfig, route: &Working, invalid: Option<&s
 fn asked_for(config: &PeerConfig, route: &Working) -> Vec<(&'static str, Option<String>)> {
     let a = &route.attributes;
     let mut steps = Vec::new();
+    if config.reject_as_sets {
+        // What came before this was asked for is judged here; what comes later was judged as it was read.
+        let set = a.as_path.iter().find(|segment| matches!(segment, Segment::Set(_)));
+        steps.push(("invalid", set.map(|set| format!("AS_PATH: AS_SET {set}"))));
+    }
+    if config.reject_own_next_hop {
+        let is_ours = a.next_hop == config.local_address;
+        steps.push((
+            "own-next-hop",
+            is_ours.then(|| format!("next hop {} is our own address", a.next_hop)),
+        ));
+    }
     if config.requires_policy && config.ebgp {
         let is_without = config.import.is_empty() && config.checks.is_empty();
         let defect = is_without.then(|| "RFC 8212: an external peer without an import policy".to_string());
@@ -545,7 +557,8 @@ pub fn is_plain(config: &PeerConfig) -> bool {
 /// Whether a peer of plain configuration has this route let in as it came: `judge` would say the same.
 pub fn is_let_in_as_it_came(config: &PeerConfig, us: &Identity, head: &Head, octets: &[u8]) -> bool {
     let is_from_it = !(config.first_as && config.ebgp) || head.neighbor_as == config.asn;
-    if head.has(has::INTERNAL | has::SETS | has::OTHERS) || !is_from_it {
+    let is_to_us = config.reject_own_next_hop && head.next_hop == config.local_address;
+    if head.has(has::INTERNAL | has::SETS | has::OTHERS) || !is_from_it || is_to_us {
         return false;
     }
     let own = us.asn.to_be_bytes();

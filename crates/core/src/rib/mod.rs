@@ -530,7 +530,8 @@ fn source_of(number: u32, config: &PeerConfig, router_id: Ipv4Addr) -> Source {
 fn is_judged_otherwise(a: &PeerConfig, b: &PeerConfig) -> bool {
     let facts = |c: &PeerConfig| -> (usize, bool, IpAddr) { (c.allowas_in, c.discard_med, c.local_address) };
     let asked = |c: &PeerConfig| (c.first_as, c.reject_martians, c.requires_policy, c.role);
-    facts(a) != facts(b) || asked(a) != asked(b) || a.checks != b.checks || a.import != b.import
+    let looks = |c: &PeerConfig| (c.reject_as_sets, c.reject_own_next_hop);
+    facts(a) != facts(b) || asked(a) != asked(b) || looks(a) != looks(b) || a.checks != b.checks || a.import != b.import
 }
 
 fn no_peer(number: u32) -> RequestError {

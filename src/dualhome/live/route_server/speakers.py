@@ -100,6 +100,7 @@ def peer_config(config: Config, instance: Instance, peer: Peer) -> PeerConfig:
         first_as=peer.first_as and not internal,
         reject_as_sets=not peer.as_sets,
         reject_martians=not peer.martians,
+        reject_own_next_hop=not config.azure,  # RFC 4271 section 6.3
         requires_policy=peer.requires_policy,
         role=None if internal else peer.role,
         checks=tuple(_checks(config)),
