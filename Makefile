@@ -101,4 +101,4 @@ goldens: setup ## write anew what examples and golden tests expect; read the dif
 	@$(BIN)/python -m tests.regenerate
 
 clean: ## remove what was built
-	@rm -rf .venv .cache target src/dualhome/_core*.so
+	@rm -rf .venv .cache target fuzz/target src/dualhome/_core*.so
