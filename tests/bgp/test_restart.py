@@ -1,10 +1,13 @@
 """Graceful restart, both sides (RFC 4724, RFC 8538); enhanced refresh (RFC 7313); roles (RFC 9234); the send hold timer (RFC 9687)."""
 
+from dataclasses import replace
+
 import pytest
 
 from dualhome import _core
-from dualhome.bgp.config import SessionConfig
-from dualhome.bgp.events import Accepted, Closed, Connected, ManualStart, Received, Stuck
+from dualhome.bgp.config import SessionConfig, SpeakerConfig
+from dualhome.bgp.events import Accepted, Closed, Connected, ManualStart, ManualStop, Received, Send, Stuck
+from dualhome.bgp.notification import describe
 from dualhome.bgp.restart import GracefulRestart
 from dualhome.bgp.session import Session, State
 from dualhome.bgp.speaker import Speaker
@@ -287,3 +290,69 @@ def test_the_marks_mean_nothing_where_they_were_not_agreed_on() -> None:
     wire.perform("near", wire.speakers["near"].handle("far", Received(transport, begins(1) + begins(2)), wire.now))
     wire.run(1)
     assert len(wire.best("near")) == 3
+
+
+def far_in(config: SpeakerConfig, enabled: bool = True, **changes: object) -> SpeakerConfig:
+    far = config.peers["far"]
+    session = replace(far.session, **changes)  # type: ignore[arg-type]
+    return replace(config, peers={"far": replace(far, session=session, enabled=enabled)})
+
+
+@pytest.mark.parametrize(
+    ("enabled", "changes"),
+    [
+        (True, {"graceful_restart": None}),
+        (True, {"hold_time_s": 90}),
+        (False, {}),
+        (False, {"hold_time_s": 90}),
+    ],
+)
+def test_what_is_kept_goes_when_the_operator_changes_or_ends_the_session(enabled: bool, changes: dict[str, object]) -> None:
+    wire = network()
+    crash(wire, "far")
+    near = wire.speakers["near"]
+    assert near.keeps("far")
+    wire.perform("near", near.reconfigure(far_in(near.config, enabled, **changes), wire.now))
+    assert not near.keeps("far")
+    assert wire.best("near") == {"10.1.0.0/16": ""}
+
+
+def test_a_speaker_that_stops_without_a_word_keeps_nothing() -> None:
+    wire = network()
+    crash(wire, "far")
+    near = wire.speakers["near"]
+    near.stop(wire.now, silent=True)
+    assert not near.keeps("far")
+    assert wire.best("near") == {"10.1.0.0/16": ""}
+
+
+def test_one_that_is_disabled_is_not_waited_for() -> None:
+    wire = network()
+    crash(wire, "far")
+    crash(wire, "near")
+    near = wire.speakers["near"]
+    begin(wire, "near")
+    assert near.restarting
+    wire.perform("near", near.reconfigure(far_in(near.config, False), wire.now))
+    assert not near.restarting
+
+
+@pytest.mark.parametrize(
+    ("offer", "stop", "data"),
+    [
+        (WITH_N, ManualStop("bye", 2), b"\x06\x09" + b"\x06\x02" + b"\x03bye"),
+        (WITH_N, ManualStop("peer removed", 3), b"\x06\x09" + b"\x06\x03"),
+        (WITH_N, ManualStop("configuration changed", 6), b"\x06\x06"),
+        (WITHOUT_N, ManualStop("bye", 2), b"\x06\x02" + b"\x03bye"),
+    ],
+)
+def test_an_end_for_good_is_a_hard_reset_where_a_notification_is_a_restart(offer: tuple[int, bytes], stop: ManualStop, data: bytes) -> None:
+    session = up(config(graceful_restart=OFFER), offer)
+    sent = [each.data[19:] for each in session.handle(stop, ZERO) if isinstance(each, Send)]
+    assert sent == [data]
+
+
+def test_a_hard_reset_is_told_with_what_it_holds_and_no_deeper() -> None:
+    assert describe(6, 9, b"\6\2\3bye") == "Cease, Hard Reset (6/9): Cease, Administrative Shutdown (6/2): bye"
+    assert describe(6, 9, b"\6\x09" * 2000) == "Cease, Hard Reset (6/9): Cease, Hard Reset (6/9)"
+    assert describe(6, 9, b"\6") == "Cease, Hard Reset (6/9)"

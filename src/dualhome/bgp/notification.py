@@ -60,7 +60,13 @@ SUBCODES: Final = {
 
 
 def describe(code: int, subcode: int, data: bytes = b"") -> str:
-    """In words, with numbers: "Cease, Administrative Shutdown (6/2): maintenance at 9"."""
+    """In words, with numbers: "Cease, Administrative Shutdown (6/2): maintenance at 9"; what is within a Hard Reset too (RFC 8538 section 3.1)."""
+    if (code, subcode) == (6, 9) and len(data) > 1:
+        return f"{_words(code, subcode, b'')}: {_words(data[0], data[1], data[2:])}"
+    return _words(code, subcode, data)
+
+
+def _words(code: int, subcode: int, data: bytes) -> str:
     name = CODES.get(code, "unknown error")
     detail = SUBCODES.get((code, subcode))
     text = shutdown_text(code, subcode, data)

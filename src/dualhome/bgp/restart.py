@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dualhome._core import OpenMessage
+from dualhome.errors import PeerError
 from dualhome.units import Instant
 
 CAPABILITY: Final = 64
@@ -16,6 +17,8 @@ NOTIFICATIONS: Final = 4
 FORWARDING: Final = 0x80
 """Forwarding State: of this family packets were forwarded on."""
 HARD_RESET: Final = (6, 9)
+FOR_GOOD: Final = ((6, 1), (6, 2), (6, 3))
+"""Ceases after which nothing is to be kept: they are sent within a Hard Reset (RFC 8538 section 5.1)."""
 LONGEST_S: Final = 4095
 """The field has 12 bits."""
 
@@ -70,3 +73,10 @@ def has_restarted(message: OpenMessage) -> bool:
 def keeps_on_notification(message: OpenMessage | None) -> bool:
     """Whether the peer takes NOTIFICATIONs for restarts, as we do (RFC 8538 section 4)."""
     return bool(message and message.graceful_restart and message.graceful_restart[0] & NOTIFICATIONS)
+
+
+def as_it_is_sent(error: PeerError, config: GracefulRestart | None, message: OpenMessage | None) -> PeerError:
+    """A NOTIFICATION to a peer that would take it for a restart: one that is none goes within a Hard Reset (RFC 8538 section 3.1)."""
+    if config is None or (error.code, error.subcode) not in FOR_GOOD or not keeps_on_notification(message):
+        return error
+    return PeerError(*HARD_RESET, bytes([error.code, error.subcode]) + error.data, error.reason)

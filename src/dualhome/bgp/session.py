@@ -381,6 +381,7 @@ class Session:
     def notify(self, link: Link, error: PeerError, now: Instant, keep: bool = False) -> None:
         """NOTIFICATION, then the transport is closed and forgotten."""
         self.counters.notifications_out += 1
+        error = restart.as_it_is_sent(error, self.config.graceful_restart, link.open)
         text = describe(error.code, error.subcode, error.data)
         if error.reason and error.reason not in text:
             text += f": {error.reason}"

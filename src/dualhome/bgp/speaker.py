@@ -124,10 +124,9 @@ class Speaker:
         for name in self.config.peers:
             if silent:
                 if self._session_is_up(name):
-                    self._asked.pop(self._numbers[name], None)
-                    self._kept.pop(name, None)
-                    self.rib.peer_down(self._numbers[name])
+                    self._is_away(name, (), 0, now)
                     self._journal(name, "session", "the speaker stopped without a word")
+                self._keep_no_longer(name)
                 self._make_session(name)
             else:
                 self._handle(name, events.ManualStop(), now)
@@ -243,9 +242,13 @@ class Speaker:
             self._add_peer(name, new)
         elif old.session != new.session:
             self._handle(name, events.ManualStop("configuration changed", 6), now)
+            self._keep_no_longer(name)
             self._make_session(name)
         elif old.enabled and not new.enabled:
             self._handle(name, events.ManualStop(), now)
+            self._keep_no_longer(name)
+        if not new.enabled and name in self._awaited:
+            self._told_all(name)
         if old is not None and old.policy != new.policy:
             self.rib.set_peer(self._numbers[name], new.policy.json())
         if self._running and new.enabled and (old is None or not old.enabled or old.session != new.session):
@@ -340,6 +343,7 @@ class Speaker:
     def _make_session(self, name: str) -> None:
         chance = None if self._seed is None else random.Random(f"{self._seed} {self.config.name} {name}")
         self._sessions[name] = Session(self.config.peers[name].session, chance)
+        self._sessions[name].restarted = self._restarted and name in self._awaited
         self._deadlines.set(name, None)
 
     def _session_is_up(self, name: str) -> bool:
@@ -417,6 +421,11 @@ class Speaker:
         if self._awaited.get(name) is not None:
             self._awaited[name] = None
 
+    def _keep_no_longer(self, name: str) -> None:
+        """Nothing waits for a peer that is away, as the operator ended or changed its session."""
+        if self._kept.pop(name, None) is not None:
+            self.rib.peer_down(self._numbers[name])
+
     def _is_back(self, name: str, message: OpenMessage, now: Instant) -> None:
         """Its session is up: of families that it didn't forward on, or doesn't speak any more, nothing is kept longer."""
         config, number = self._sessions[name].config, self._numbers[name]
@@ -431,7 +440,8 @@ class Speaker:
             else:
                 del self._kept[name]
         if name in self._awaited:
-            waited = set(restart.kept_families(config.graceful_restart, message, self._sessions[name].families))
+            common = tuple(family for family in config.families if family in message.families)
+            waited = set(restart.kept_families(config.graceful_restart, message, common))
             self._awaited[name] = waited
             if not waited or restart.has_restarted(message):
                 self._told_all(name)
