@@ -235,6 +235,11 @@ class Session:
             if not self.config.passive:
                 self._retry_at = after(step.now, self._pause(step))
 
+    def hurry(self, now: Instant) -> None:
+        """A peer that waits to be tried again is tried at once: its way may be another now."""
+        if self._retry_at is not None:
+            self._retry_at = min(self._retry_at, now)
+
     def _retry_time(self) -> Duration:
         return jittered(self.config.connect_retry_s, self.rng)
 

@@ -200,6 +200,12 @@ class Speaker:
         """When to call `tick` next, at the latest."""
         return self._deadlines.first()
 
+    def hurry(self, now: Instant) -> None:
+        """Sessions that wait to be tried again are, at the next `tick`."""
+        for name in self.config.peers:
+            self._sessions[name].hurry(now)
+            self._deadlines.set(name, self._due(name))
+
     # --- configuration ------------------------------------------------------------------------------------------------
 
     def reconfigure(self, config: SpeakerConfig, now: Instant) -> list[SpeakerAction]:

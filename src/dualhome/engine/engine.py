@@ -221,6 +221,7 @@ class Engine:
         """Speakers appear, vanish, stop, start and change as plan and failures want it now."""
         for name in [name for name in self.speakers if name not in self.plan.speakers or self.foreign(name)]:
             self._take(name, self.speakers[name].stop(self.now), effects)
+            effects.append(events.Vanish(name))  # its goodbye may have no way any more
             del self.speakers[name]
             self._deadlines.set(name, None)
             for known in (self._dead, self._ended, self._rib_versions):
@@ -333,6 +334,13 @@ class Engine:
         ordered = sorted(self.speakers.items(), key=lambda item: order[item[0]])
         self.speakers.clear()
         self.speakers.update(ordered)
+
+    def hurry(self, now: Instant) -> None:
+        """Sessions that wait to be tried again are, at the next `tick`: the ways may be others now. Speakers with a process of their own wait."""
+        for name, speaker in self.speakers.items():
+            if isinstance(speaker, Speaker) and name not in self._dead:
+                speaker.hurry(now)
+                self._deadlines.set(name, speaker.deadline())
 
     def _new_shape(self) -> None:
         """Failures or configuration are others now."""
