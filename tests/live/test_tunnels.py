@@ -70,14 +70,14 @@ def test_sessions_are_up_and_packets_pass(live: LiveRun) -> None:
 def test_nothing_plain_crosses_the_wires(live: LiveRun) -> None:
     wires = [line.split("@")[0].split()[-1] for line in inside("dc-r1", "ip", "-o", "link").splitlines() if "wire~" in line]
     assert len(wires) == 2
-    words = ["nsenter", f"--net={Place(NAME).namespace('dc-r1')}", "--", "tcpdump", "-lnn", "-i", "any"]
+    words = ["nsenter", f"--net={Place(NAME).namespace('dc-r1')}", "--", "tcpdump", "--immediate-mode", "-lnn", "-i", "any"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watch:
         assert watch.stderr
         assert watch.stdout
         while "listening" not in watch.stderr.readline():
             pass
         assert pings("dc-host", "10.10.1.4")
-        time.sleep(0.3)
+        time.sleep(1)
         watch.terminate()
         seen = watch.stdout.read().splitlines()
     crossing = [line for line in seen if any(f" {wire} " in line for wire in wires) and "multicast listener" not in line]

@@ -169,11 +169,20 @@ class LiveNetwork:
         self.layout = layout
         self.foreign.change(plan.network)
         self._enter(plan, lambda *_: None)
-        self._give(events.Change(plan))
+        effects = self.engine.handle(events.Change(plan), self.now)
+        self._plane.see()
         if self._isolation:
             self._isolation.keep(self.engine.speakers)
+        for name in [name for name in self._listening if self.engine.foreign(name)]:  # a program of somebody else's takes its port
+            self._transports.deafen(name)
+            del self._listening[name]
         self._listen()
         self.foreign.hear(layout)
+        self._perform([each for each in effects if not isinstance(each, events.Open)])  # goodbyes, while there is a way
+        self.program()
+        self._perform([each for each in effects if isinstance(each, events.Open)])
+        self.engine.hurry(self.now)
+        self._soon()
         self.foreign.start(plan, layout, lambda *_: None)
         self._end_turn()
         self._leave(layout, remade=False)

@@ -51,8 +51,7 @@ class Place:
             SystemRefused: no space, no privilege, no bpffs.
         """
         try:
-            self.path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-            self.path.mkdir(mode=0o750)
+            self._make_directory()
             self.path.chmod(0o751)  # FRR drops its privileges and goes through it to its own
         except FileExistsError:
             raise RequestError(self.taken()) from None
@@ -72,6 +71,16 @@ class Place:
             if isinstance(error, OSError):
                 raise SystemRefused(f"{self.path} can't be filled: {error.strerror}") from error
             raise
+
+    def _make_directory(self) -> None:
+        """In the directory of all networks, which the last network that goes takes along: perhaps between our two steps, so they are tried again."""
+        for last in (False, False, False, True):
+            self.path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            try:
+                return self.path.mkdir(mode=0o750)
+            except FileNotFoundError:
+                if last:
+                    raise
 
     def taken(self) -> str:
         """What to say where the name is in use: by a network that runs, or by what an earlier run left."""
