@@ -79,7 +79,10 @@ class Served(Questions):
 
     def change(self, patch: Mapping[str, object]) -> None:
         """The network is another."""
-        topology = self.topology.changed(patch)
+        self.become(self.topology.changed(patch))
+
+    def become(self, topology: Topology) -> None:
+        """The network is another, whole."""
         plan = make_plan(topology.network)
         self._live.change(plan)
         self.topology, self.plan = topology, plan
@@ -129,7 +132,7 @@ class Served(Questions):
 
 ANSWERS: Final = frozenset(
     (
-        *("settle", "unsettled", "wait", "fail", "restore", "announce", "withdraw", "change", "watch", "outage", "shutdown"),
+        *("settle", "unsettled", "wait", "fail", "restore", "announce", "withdraw", "change", "become", "watch", "outage", "shutdown"),
         *("get_network", "get_topology", "get_now_s", "get_journal", "nodes", "status", "audit"),
         *("sessions", "session_states", "speakers", "effective_routes", "learned", "advertised", "rejected", "table", "paths", "trace"),
         *("why", "why_session", "check"),

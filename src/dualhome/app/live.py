@@ -244,6 +244,10 @@ class LiveRun:
         """Change the description; what it touches is changed on the machine."""
         self._ask("change", dict(patch))
 
+    def become(self, topology: Topology) -> None:
+        """Replace the whole network by another; on the machine only what differs changes."""
+        self._ask("become", topology)
+
     def watch(self, source: str, destination: str, flows: int = FLOWS) -> None:
         """Send a packet a millisecond from now on, over so many flows in turn: gaps are known to `flows` milliseconds."""
         self._ask("watch", source, destination, flows)

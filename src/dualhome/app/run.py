@@ -80,10 +80,18 @@ class Run(Questions):
         Raises:
             TopologyError: what comes out is no valid network.
         """
-        self.topology = self.topology.changed(patch)
-        self.plan = make_plan(self.topology.network)
-        self.simulation.handle(events.Change(self.plan))
+        self._become(self.topology.changed(patch))
         self._done.append(("change", (patch,)))
+
+    def become(self, topology: Topology) -> None:
+        """Replace the whole network by another; what is the same in both goes on."""
+        self._become(topology)
+        self._done.append(("become", (topology,)))
+
+    def _become(self, topology: Topology) -> None:
+        self.topology = topology
+        self.plan = make_plan(topology.network)
+        self.simulation.handle(events.Change(self.plan))
 
     def watch(self, source: str, destination: str) -> None:
         """Send probes from now on, for `outage`."""

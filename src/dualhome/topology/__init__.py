@@ -7,7 +7,8 @@ Azure's design mistakes that deploy all the same are no faults here; `check` fin
 from __future__ import annotations
 
 from dualhome.topology.build import build
+from dualhome.topology.change import changed as change_data
 from dualhome.topology.reading import MAX_BYTES, Locator
-from dualhome.topology.topology import Step, Topology, load, parse
+from dualhome.topology.topology import Step, Topology, examine, from_data, load, parse
 
-__all__ = ["MAX_BYTES", "Locator", "Step", "Topology", "build", "load", "parse"]
+__all__ = ["MAX_BYTES", "Locator", "Step", "Topology", "build", "change_data", "examine", "from_data", "load", "parse"]

@@ -86,6 +86,20 @@ def parse(text: str, file: str = "topology.yaml") -> Topology:
     return Topology(examined.network, steps, file, data, lines)
 
 
+def examine(data: Data) -> tuple[Network | None, list[Wrong]]:
+    """The network of data that was never a text, and what is wrong with it; of both at most one is there."""
+    examined = _Examined(data, Locator())
+    wrongs, uses = inspect(data)
+    examined.judge(uses, wrongs)
+    found = [*wrongs, *examined.wrongs]
+    return (None, found) if found or examined.network is None else (examined.network, [])
+
+
+def from_data(data: Data, network: Network, file: str) -> Topology:
+    """The topology of data of which `examine` found nothing wrong."""
+    return Topology(network, (), file, data, Locator())
+
+
 class _Examined:
     """A network's data and what is wrong with it."""
 
