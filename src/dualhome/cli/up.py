@@ -49,13 +49,21 @@ def up(
     json: JsonOption = False,
 ) -> None:
     """Bring the network up on this machine: namespaces, real BGP, routes in the kernel. Returns once it has settled."""
-    live = start(file, name, speed, isolate, tunnels)
+    live: LiveRun | None = None
     settled_s = None
-    if wait_s:
-        with _Line(live):
-            live.settle(wait_s)
-            settled_s = live.now_s
-    summary = live.status()
+    try:
+        live = start(file, name, speed, isolate, tunnels)
+        if wait_s:
+            with _Line(live):
+                live.settle(wait_s)
+                settled_s = live.now_s
+        summary = live.status()
+    except KeyboardInterrupt:  # whoever gives up waiting has no network
+        if live is not None:
+            from dualhome.app import down as take_down
+
+            take_down(live.place.name)
+        raise
     if json:
         from dualhome.cli.status import data
 
