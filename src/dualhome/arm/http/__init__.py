@@ -1,0 +1,1 @@
+"""Requests: which resource a path means, who may do it, in which form the answer goes back."""
