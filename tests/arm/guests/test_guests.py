@@ -1,0 +1,203 @@
+"""Machines from the inside: custom data and scripts make routers of them."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dualhome.arm.guests import Guests
+from dualhome.arm.guests.cloud_init import first_boot
+from dualhome.arm.guests.machine import missing
+from tests.arm.azure import GROUP, Azure, azure
+
+needs_root = pytest.mark.skipif(bool(missing()), reason=missing() or "there are file systems for machines")
+
+FRR = """#cloud-config
+packages: [frr, curl]
+write_files:
+  - path: /etc/frr/frr.conf
+    content: |
+      router bgp 65001
+       bgp router-id 10.1.2.4
+       neighbor rs peer-group
+       neighbor rs remote-as 65515
+       neighbor rs ebgp-multihop 255
+       neighbor 10.1.0.4 peer-group rs
+       neighbor 10.1.0.5 peer-group rs
+       address-family ipv4 unicast
+        network 0.0.0.0/0
+        network 172.16.0.0/16
+        neighbor rs route-map prepended out
+       exit-address-family
+      route-map prepended permit 10
+       set as-path prepend 65001 65001
+runcmd:
+  - sysctl -w net.ipv4.ip_forward=1
+  - sed -i -e 's/bgpd=no/bgpd=yes/' /etc/frr/daemons
+  - [systemctl, restart, frr]
+"""
+BIRD = r"""
+cat <<EOF >/etc/bird/bird.conf
+log syslog all;
+router id 10.1.2.4;
+protocol device { scan time 10; }
+protocol kernel { ipv4 { import none; export all; }; }
+protocol static { ipv4; route 192.168.0.0/16 via 10.1.2.1; }
+template bgp azure { local as 65001; multihop; ipv4 { import all; export filter { bgp_path.prepend(65001); accept; }; }; }
+protocol bgp azure0 from azure { neighbor 10.1.0.4 as 65515; }
+protocol bgp azure1 from azure { neighbor 10.1.0.5 as 65515; }
+EOF
+sudo systemctl restart bird
+echo done
+"""
+
+
+@pytest.fixture
+def az(tmp_path: Path) -> Iterator[Azure]:
+    with azure() as found:
+        settings = found.service.context.settings
+        assert isinstance(settings, dict)
+        settings["guests"], why = Guests.open(tmp_path, lambda key: None, simulated=True)
+        assert not why
+        space = [("RouteServerSubnet", "10.1.0.0/26"), ("nva", "10.1.2.0/24"), ("vm", "10.1.3.0/24")]
+        subnets = [{"name": name, "properties": {"addressPrefix": prefix}} for name, prefix in space]
+        found.put("virtualNetworks/hub", {"addressSpace": {"addressPrefixes": ["10.1.0.0/16"]}, "subnets": subnets})
+        found.put("publicIPAddresses/pip", {"publicIPAllocationMethod": "Static"}, sku={"name": "Standard"})
+        found.put("virtualHubs/rs", {"sku": "Standard"})
+        subnet, public = found.id("virtualNetworks/hub/subnets/RouteServerSubnet"), found.id("publicIPAddresses/pip")
+        found.put("virtualHubs/rs/ipConfigurations/Default", {"subnet": subnet, "publicIPAddress": public})
+        found.put("virtualHubs/rs/bgpConnections/nva", {"peerIp": "10.1.2.4", "peerAsn": 65001})
+        yield found
+
+
+def machine(az: Azure, custom_data: str | None, publisher: str = "Canonical") -> str:
+    part = {"name": "one", "properties": {"subnet": az.id("virtualNetworks/hub/subnets/nva")}}
+    az.put("networkInterfaces/nva-nic", {"enableIPForwarding": True, "ipConfigurations": [part]})
+    profile = {"computerName": "nva", "adminUsername": "u"} | (
+        {"customData": base64.b64encode(custom_data.encode()).decode()} if custom_data else {}
+    )
+    path = f"{GROUP}/providers/Microsoft.Compute/virtualMachines/nva"
+    image = {"publisher": publisher, "offer": "x", "sku": "y", "version": "latest"}
+    nics = [az.id("networkInterfaces/nva-nic")]
+    shown = az.put(
+        path,
+        {
+            "hardwareProfile": {"vmSize": "Standard_B1s"},
+            "networkProfile": {"networkInterfaces": nics},
+            "osProfile": profile,
+            "storageProfile": {"imageReference": image},
+        },
+    )
+    assert "customData" not in shown["properties"]["osProfile"]
+    return path
+
+
+def learned(az: Azure) -> dict[str, str]:
+    rows = az.post("virtualHubs/rs/bgpConnections/nva/learnedRoutes")["RouteServiceRole_IN_1"]
+    return {row["network"]: row["asPath"] for row in rows}
+
+
+@needs_root
+def test_cloud_init_makes_a_router_of_a_machine(az: Azure) -> None:
+    machine(az, FRR)
+    assert learned(az) == {"0.0.0.0/0": "65001-65001-65001"}  # FRR has no route to 172.16.0.0/16, and announces it only where it has
+
+
+@needs_root
+def test_a_script_makes_a_router_of_a_machine(az: Azure) -> None:
+    path = machine(az, None)
+    assert learned(az) == {}  # it is expected to speak, and has nothing to say
+    said = az.post(f"{path}/runCommand", {"commandId": "RunShellScript", "script": BIRD.splitlines()})["value"][0]
+    assert "[stdout]\ndone\n" in said["message"], said
+    assert said["code"] == "ProvisioningState/succeeded"
+    assert learned(az) == {"192.168.0.0/16": "65001-65001"}
+    az.post(f"{path}/runCommand", {"commandId": "RunShellScript", "script": ["systemctl stop bird"]})
+    assert learned(az) == {}
+
+
+@needs_root
+def test_cisco_takes_its_custom_data_as_configuration(az: Azure) -> None:
+    text = "hostname csr\nip route 10.9.0.0 255.255.0.0 Null0\nrouter bgp 65001\n network 10.9.0.0 mask 255.255.0.0\n"
+    text += "".join(
+        f" neighbor 10.1.0.{n} remote-as 65515\n neighbor 10.1.0.{n} ebgp-multihop 255\n neighbor 10.1.0.{n} as-override\n" for n in (4, 5)
+    )
+    machine(az, text, "cisco")
+    assert learned(az) == {"10.9.0.0/16": "65001"}
+
+
+@needs_root
+def test_scripts_touch_nothing_but_the_machine(az: Azure) -> None:
+    path = machine(az, None)
+    script = [
+        "echo x >/etc/dualhome-test-file",
+        "echo y >/root/file",
+        "ls /root; id -u; hostname",
+        "cat /etc/shadow | wc -c",
+        "ip link show | grep -c eth0",
+        "sleep 1000 & disown",
+    ]
+    said = az.post(f"{path}/runCommand", {"commandId": "RunShellScript", "script": script})["value"][0]["message"]
+    assert "[stdout]\nfile\n0\nnva\n0\n0\n" in said
+    assert not Path("/etc/dualhome-test-file").exists()
+    assert not Path("/root/file").exists()
+    again = az.post(
+        f"{path}/runCommand", {"commandId": "RunShellScript", "script": ["cat /etc/dualhome-test-file; pgrep -fc 'sleep 1000'; exit 3"]}
+    )["value"][0]
+    assert "[stdout]\nx\n0\n" in again["message"]
+    assert again["code"] == "ProvisioningState/succeeded"  # as Azure: it was run, whatever it ended with
+
+
+@needs_root
+def test_scripts_do_not_get_out(az: Azure, tmp_path: Path) -> None:
+    path = machine(az, None)
+    escape = "import os; os.mkdir('/tmp/x'); os.chroot('/tmp/x')"
+    script = [
+        f'python3 -c "{escape}" && echo out',
+        "umount /etc/shadow && echo out",
+        "mknod /tmp/disk b 254 0 && echo out",
+        "mount -t tmpfs tmpfs /mnt && echo out",
+        "ls /dev | grep -E '^(vd|sd|nvme|mem|kmsg)' && echo out",
+        f"ls {tmp_path.parent}/*/*/upper && echo out",
+        "rm -rf /dualhome-bin/apt && echo out",
+        f"ln -s {tmp_path} /usr/local/dualhome; echo kept >/usr/local/dualhome/x 2>/dev/null",
+        "echo end",
+    ]
+    said = az.post(f"{path}/runCommand", {"commandId": "RunShellScript", "script": script})["value"][0]["message"]
+    assert "[stdout]\nend\n" in said, said
+    assert not (tmp_path / "x").exists()
+
+
+def test_without_machines_it_says_why() -> None:
+    with azure() as az:
+        az.put(
+            "virtualNetworks/v",
+            {
+                "addressSpace": {"addressPrefixes": ["10.0.0.0/16"]},
+                "subnets": [{"name": "s", "properties": {"addressPrefix": "10.0.0.0/24"}}],
+            },
+        )
+        part = {"name": "one", "properties": {"subnet": az.id("virtualNetworks/v/subnets/s")}}
+        az.put("networkInterfaces/n", {"ipConfigurations": [part]})
+        path = f"{GROUP}/providers/Microsoft.Compute/virtualMachines/vm"
+        az.put(
+            path, {"hardwareProfile": {"vmSize": "Standard_B1s"}, "networkProfile": {"networkInterfaces": [az.id("networkInterfaces/n")]}}
+        )
+        assert az.refused("POST", f"{path}/runCommand", {"commandId": "RunShellScript", "script": ["id"]}) == (409, "OperationNotAllowed")
+        assert az.refused("POST", f"{path}/runCommand", {"commandId": "RunPowerShellScript"}) == (400, "InvalidParameter")
+
+
+def test_custom_data_in_every_packing() -> None:
+    assert [path for path, *_ in first_boot(FRR.encode()).files] == ["/etc/frr/frr.conf"]
+    assert first_boot(gzip.compress(FRR.encode())).packages == ["frr", "curl"]
+    assert first_boot(b"#!/bin/sh\necho hello\n").scripts == ["#!/bin/sh\necho hello\n"]
+    head = 'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary="b"\n\n'
+    parts = head + "--b\nContent-Type: text/x-shellscript\n\necho a\n--b\nContent-Type: text/cloud-config\n\nhostname: h\n--b--\n"
+    boot = first_boot(parts.encode())
+    assert (boot.scripts, boot.hostname) == (["echo a"], "h")
+    assert first_boot(os.urandom(2000)).files == []
+    assert "no YAML" in first_boot(b"#cloud-config\n a: b: c").said[0]
