@@ -1,4 +1,4 @@
-"""`bench [engine|fabric|simulation|all]`."""
+"""`bench [engine|fabric|simulation|api|all]`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ class Part(StrEnum):
     engine = "engine"
     fabric = "fabric"
     simulation = "simulation"
+    api = "api"
     all = "all"
 
 
@@ -38,7 +39,7 @@ def bench(
     quick: Annotated[bool, typer.Option("--quick", help="Small sizes, one run: does it work, not how fast.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """How fast it is on this machine: the BGP engine beside other daemons, the fabric beside the kernel alone, simulations. From a checkout of the sources."""
+    """How fast it is on this machine: the BGP engine beside other daemons, the fabric beside the kernel alone, simulations, Azure's REST API. From a checkout of the sources."""
     from dualhome.app.benches import Options, measure
 
     options = Options(part=part.value, runs=runs, against=against, scenarios=scenario or (), quick=quick)

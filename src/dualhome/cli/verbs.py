@@ -9,10 +9,12 @@ import typer
 
 from dualhome.cli import (
     act,
+    azure,
     bench,
     bgp,
     check,
     demo,
+    exchange,
     hunt,
     metrics,
     plan,
@@ -20,6 +22,7 @@ from dualhome.cli import (
     route_server,
     routes,
     schema,
+    serve,
     simulate,
     status,
     test,
@@ -35,10 +38,11 @@ program = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-FILES, LIVE, QUESTIONS, OTHER = (
+FILES, LIVE, QUESTIONS, AZURE, OTHER = (
     "A topology file",
     "The network on this machine",
     "Questions (to the network that is up; -f FILE: to a simulation, --fail X applied first)",
+    "As Azure",
     "Other",
 )
 VERBS: tuple[tuple[str, dict[str, Callable[..., None]]], ...] = (
@@ -68,11 +72,23 @@ VERBS: tuple[tuple[str, dict[str, Callable[..., None]]], ...] = (
             "why": why.why,
         },
     ),
+    (
+        AZURE,
+        {
+            "serve": serve.serve,
+            "env": azure.env,
+            "az": azure.az,
+            "openapi": azure.openapi,
+            "export": exchange.export,
+            "import": exchange.import_,
+        },
+    ),
     (OTHER, {"schema": schema.schema, "demo": demo.demo, "hunt": hunt.hunt, "bench": bench.bench}),
 )
 for panel, verbs in VERBS:
     for name, verb in verbs.items():
         program.command(name, rich_help_panel=panel)(verb)
+program.add_typer(azure.principal, name="principal", rich_help_panel=AZURE)
 program.add_typer(route_server.route_server, rich_help_panel=OTHER)
 
 
