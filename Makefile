@@ -8,7 +8,7 @@ BIN := .venv/bin
 RUST_SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml 2>/dev/null) Cargo.toml Cargo.lock
 say = @printf '\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help setup demo test check unit rust hunt peers bench docs examples goldens fuzz clean
+.PHONY: help setup clients demo test check unit rust hunt peers bench docs examples goldens fuzz clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,14 @@ setup: .cache/built ## virtual environment, dependencies, the Rust core; the com
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
 	@touch $@
 
+clients: .cache/az/done .cache/sdk/done ## the real az and Azure's SDK, each in a virtual environment of its own, for the tests of `dualhome serve`
+
+.cache/%/done: requirements-%.txt
+	$(call say,Azure clients for the tests: $* (a minute or two))
+	@mkdir -p .cache && $(PYTHON) -m venv .cache/$* && { .cache/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $< \
+	  || echo "$* could not be installed: its tests will be skipped"; }
+	@touch $@
+
 docs: setup .cache/docs ## the guide as a site, every link checked
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	@echo "$(CURDIR)/.cache/site/index.html"
@@ -43,7 +51,7 @@ demo: setup ## the article's ExpressRoute network, live where this is root: it c
 	@$(MAKE) --no-print-directory peers PEERS="iproute2 nftables iputils-ping util-linux"
 	@$(BIN)/dualhome demo
 
-test: setup peers check rust unit hunt ## every check there is
+test: setup peers clients check rust unit hunt ## every check there is
 	$(call say,All checks passed)
 
 check: setup ## formatters, linters, types, floors, stub
@@ -70,7 +78,7 @@ hunt: setup ## networks drawn from new seeds, in which everything must hold: doc
 	$(call say,The hunt)
 	@$(BIN)/dualhome hunt --new --seeds 200
 
-unit: setup .cache/docs ## the Python tests, on all cores; what is skipped says why
+unit: setup clients .cache/docs ## the Python tests, on all cores; what is skipped says why
 	$(call say,Python tests)
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal
 
