@@ -32,10 +32,16 @@ PROGRAMS: Final = (
     Program(name="engine", part="engine", about="BGP: speed and memory, beside other daemons", quick=("--scale", "0.02", "--runs", "1")),
     Program(name="simulate", part="simulation", about="whole networks on virtual time", quick=("10",)),
     Program(name="check", part="simulation", about="findings about large designs", quick=("dual", "50")),
+    Program(
+        name="api",
+        part="api",
+        about="Azure's REST API: a large template, tables under load",
+        quick=("--networks", "50", "--machines", "50", "--clients", "10"),
+    ),
     Program(name="netlink", part="fabric", about="routes into the kernel, beside ip -batch", root=True),
     Program(name="fabric", part="fabric", about="packets through the fabric, beside a veth alone", root=True),
 )
-PARTS: Final = ("engine", "fabric", "simulation")
+PARTS: Final = ("engine", "fabric", "simulation", "api")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
