@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -138,6 +139,19 @@ def test_an_interrupted_up_leaves_nothing(after_s: float) -> None:
         down(NAME)
     assert up.returncode in (0, 130, -signal.SIGINT), said
     assert "Traceback" not in said or after_s < 0.5, said  # before our own code runs, Python says so
+
+
+def test_networks_that_come_and_go_leave_each_other_room(tmp_path: Path) -> None:
+    """The last one takes the directory of all along, perhaps while the next is being made."""
+
+    def comes_and_goes(name: str) -> None:
+        for _ in range(40):
+            Place(name, tmp_path / "run").make()
+            Place(name, tmp_path / "run").clear()
+
+    with ThreadPoolExecutor() as several:
+        for each in [several.submit(comes_and_goes, name) for name in ("one", "two", "three")]:
+            each.result()
 
 
 # --- helpers --------------------------------------------------------------------------------------------------------------

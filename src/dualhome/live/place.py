@@ -74,13 +74,12 @@ class Place:
 
     def _make_directory(self) -> None:
         """In the directory of all networks, which the last network that goes takes along: perhaps between our two steps, so they are tried again."""
-        for last in (False, False, False, True):
+        for _ in range(3):
             self.path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-            try:
-                return self.path.mkdir(mode=0o750)
-            except FileNotFoundError:
-                if last:
-                    raise
+            with suppress(FileNotFoundError):
+                self.path.mkdir(mode=0o750)
+                return
+        self.path.mkdir(mode=0o750)
 
     def taken(self) -> str:
         """What to say where the name is in use: by a network that runs, or by what an earlier run left."""
