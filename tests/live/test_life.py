@@ -10,10 +10,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -141,17 +141,23 @@ def test_an_interrupted_up_leaves_nothing(after_s: float) -> None:
     assert "Traceback" not in said or after_s < 0.5, said  # before our own code runs, Python says so
 
 
-def test_networks_that_come_and_go_leave_each_other_room(tmp_path: Path) -> None:
-    """The last one takes the directory of all along, perhaps while the next is being made."""
+def test_the_directory_of_all_networks_may_go_while_one_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last other network takes it along, between our two steps."""
+    made, mkdir = [], Path.mkdir
 
-    def comes_and_goes(name: str) -> None:
-        for _ in range(40):
-            Place(name, tmp_path / "run").make()
-            Place(name, tmp_path / "run").clear()
+    def and_another_goes(path: Path, *words: Any, **options: Any) -> None:
+        mkdir(path, *words, **options)
+        if path == tmp_path / "run":
+            made.append(path)
+            if len(made) == 1:
+                path.rmdir()
 
-    with ThreadPoolExecutor() as several:
-        for each in [several.submit(comes_and_goes, name) for name in ("one", "two", "three")]:
-            each.result()
+    monkeypatch.setattr(Path, "mkdir", and_another_goes)
+    place = Place("one", tmp_path / "run")
+    place.make()
+    assert place.exists()
+    assert len(made) == 2
+    place.clear()
 
 
 # --- helpers --------------------------------------------------------------------------------------------------------------
