@@ -9,7 +9,7 @@ import urllib.parse
 import urllib.request
 from typing import Any
 
-from dualhome.arm.server import home, running
+from dualhome.arm.place import home, running
 from dualhome.errors import RequestError, SystemRefused
 
 

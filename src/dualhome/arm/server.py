@@ -31,6 +31,7 @@ from dualhome.arm.kinds import kind_of
 from dualhome.arm.kinds.base import Context
 from dualhome.arm.openapi import description
 from dualhome.arm.operations import Operations
+from dualhome.arm.place import CARD
 from dualhome.arm.records import Records
 from dualhome.arm.service import Service
 from dualhome.arm.settings import Settings
@@ -39,7 +40,6 @@ from dualhome.errors import RequestError, SystemRefused
 
 LOG: Final = logging.getLogger("dualhome.arm")
 PORT: Final = 8443
-CARD: Final = "server.json"  # in the state directory: where the server is that runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,13 +56,6 @@ class Options:
     extra: Mapping[str, Any] | None = None
     run_commands: bool | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
-
-
-def home() -> Path:
-    """The state directory: $DUALHOME_HOME, /var/lib/dualhome for root, ~/.local/share/dualhome for others."""
-    if named := os.environ.get("DUALHOME_HOME"):
-        return Path(named)
-    return Path("/var/lib/dualhome") if os.geteuid() == 0 else Path.home() / ".local" / "share" / "dualhome"
 
 
 def on_loopback(host: str) -> bool:
@@ -274,14 +267,4 @@ def _stop(http: uvicorn.Server) -> None:
     http.should_exit = True
 
 
-def running(directory: Path) -> Mapping[str, Any] | None:
-    """Where the server of a state directory is; None where none runs."""
-    try:
-        found: dict[str, Any] = json.loads((directory / "serve" / CARD).read_text())
-        os.kill(int(found["pid"]), 0)
-    except (OSError, ValueError, KeyError):
-        return None
-    return found
-
-
-__all__: Sequence[str] = ("Options", "Server", "home", "running", "serve")
+__all__: Sequence[str] = ("Options", "Server", "serve")

@@ -79,7 +79,7 @@ def _az() -> str:
 def _az_environment(program: str) -> Mapping[str, str]:
     """Of az; the cloud is registered and somebody logged in, once for each server."""
     from dualhome.arm.client import variables
-    from dualhome.arm.server import home
+    from dualhome.arm.place import home
     from dualhome.errors import SystemRefused
 
     found = variables()

@@ -65,7 +65,8 @@ def serve(
     name: NameOption = "azure",
 ) -> None:
     """Answer Azure's REST API, so that az, SDKs, templates and Terraform work unchanged; `dualhome env` says how they find it. Ends on Ctrl-C."""
-    from dualhome.arm.server import Options, Server, home
+    from dualhome.arm.place import home
+    from dualhome.arm.server import Options, Server
     from dualhome.arm.server import serve as run
     from dualhome.arm.settings import OPERATIONS
     from dualhome.arm.settings import fault as read_fault

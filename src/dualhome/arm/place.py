@@ -1,0 +1,28 @@
+"""Where a server keeps its state, and how others of this machine learn that it runs. Imports nothing heavy: every `dualhome az` comes by here."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+CARD: Final = "server.json"  # in the state directory: where the server is that runs
+
+
+def home() -> Path:
+    """The state directory: $DUALHOME_HOME, /var/lib/dualhome for root, ~/.local/share/dualhome for others."""
+    if named := os.environ.get("DUALHOME_HOME"):
+        return Path(named)
+    return Path("/var/lib/dualhome") if os.geteuid() == 0 else Path.home() / ".local" / "share" / "dualhome"
+
+
+def running(directory: Path) -> Mapping[str, Any] | None:
+    """Where the server of a state directory is; None where none runs."""
+    try:
+        found: dict[str, Any] = json.loads((directory / "serve" / CARD).read_text())
+        os.kill(int(found["pid"]), 0)
+    except (OSError, ValueError, KeyError):
+        return None
+    return found
