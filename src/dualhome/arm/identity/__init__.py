@@ -18,6 +18,7 @@ from dualhome.arm.identity.guard import Gate, Guard
 from dualhome.arm.identity.principals import Directory, Principal, credentials
 from dualhome.arm.identity.roles import ROLES, role
 from dualhome.arm.identity.tokens import Tokens, base_of, metadata
+from dualhome.arm.kinds.images import aliases
 from dualhome.arm.store import Store
 
 __all__ = ["Identity", "Principal"]
@@ -38,7 +39,7 @@ class Identity:
         self.tokens = Tokens(signing_key(directory / "tokens.key"), self.people, self.tenant, token_s)
         self.guard = Guard(self.tokens, self.people)
         self.extra = Authorization(self)
-        self.routes = [*self.tokens.routes(), Route("/metadata/endpoints", _metadata), Route("/aliases.json", _no_aliases)]
+        self.routes = [*self.tokens.routes(), Route("/metadata/endpoints", _metadata), Route("/aliases.json", _aliases)]
         own = {"localhost", "127.0.0.1", "::1", *hosts}
         self._hosts = None if tls is not None else sorted(own)
         self._log = directory / "audit.log"
@@ -53,8 +54,8 @@ async def _metadata(request: Request) -> Response:
     return JSONResponse(metadata(base_of(request), version))
 
 
-async def _no_aliases(request: Request) -> Response:
-    return JSONResponse(ArmError(404, "NotFound", "There is no list of image aliases: clients have their own.").envelope(), 404)
+async def _aliases(request: Request) -> Response:
+    return JSONResponse(aliases())
 
 
 class Authorization:

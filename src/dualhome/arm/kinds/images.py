@@ -30,12 +30,53 @@ IMAGES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "vyos": {"vyos-1-3": ("vyos-1-3",)},
     "MicrosoftWindowsServer": {"WindowsServer": ("2019-Datacenter", "2022-datacenter-azure-edition")},
 }
+ALIASES: Final[Mapping[str, Mapping[str, tuple[str, str, str]]]] = {
+    "Linux": {
+        "Debian11": ("Debian", "debian-11", "11-gen2"),
+        "Debian12": ("Debian", "debian-12", "12-gen2"),
+        "Ubuntu2204": ("Canonical", "0001-com-ubuntu-server-jammy", "22_04-lts-gen2"),
+        "Ubuntu2404": ("Canonical", "ubuntu-24_04-lts", "server"),
+        "Ubuntu2404Pro": ("Canonical", "ubuntu-24_04-lts", "ubuntu-pro"),
+        "RHELRaw8LVMGen2": ("RedHat", "RHEL", "8-lvm-gen2"),
+        "SuseSles15SP3": ("SUSE", "sles-15-sp3", "gen2"),
+        "CentOS85Gen2": ("OpenLogic", "CentOS", "8_5-gen2"),
+        "UbuntuLTS": ("Canonical", "UbuntuServer", "18.04-LTS"),  # these are Azure's no more, and many published scripts name them
+        "Debian": ("Debian", "debian-10", "10"),
+        "CentOS": ("OpenLogic", "CentOS", "7.5"),
+        "RHEL": ("RedHat", "RHEL", "7-LVM"),
+        "SLES": ("SUSE", "SLES", "15"),
+    },
+    "Windows": {
+        "Win2022Datacenter": ("MicrosoftWindowsServer", "WindowsServer", "2022-datacenter-g2"),
+        "Win2022AzureEditionCore": ("MicrosoftWindowsServer", "WindowsServer", "2022-datacenter-azure-edition-core"),
+        "Win2019Datacenter": ("MicrosoftWindowsServer", "WindowsServer", "2019-datacenter-gensecond"),
+        "Win2016Datacenter": ("MicrosoftWindowsServer", "WindowsServer", "2016-datacenter-gensecond"),
+    },
+}
 EXTENSIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "Microsoft.Azure.Extensions": {"CustomScript": "2.1.13"},
     "Microsoft.OSTCExtensions": {"CustomScriptForLinux": "1.5.5"},
     "Microsoft.Azure.NetworkWatcher": {"NetworkWatcherAgentLinux": "1.4.4"},
 }
 NEWEST: Final = "2026.10.01"
+
+
+def aliases() -> Data:
+    """What `vmImageAliasDoc` names: short names of images, as az reads them."""
+    value = {
+        system: {
+            name: {"publisher": publisher, "offer": offer, "sku": sku, "version": "latest", "architecture": "x64"}
+            for name, (publisher, offer, sku) in names.items()
+        }
+        for system, names in ALIASES.items()
+    }
+    return {
+        "contentVersion": "1.0.0.0",
+        "parameters": {},
+        "variables": {},
+        "resources": [],
+        "outputs": {"aliases": {"type": "object", "value": value}},
+    }
 
 
 def sizes() -> Data:
