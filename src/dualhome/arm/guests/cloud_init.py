@@ -6,6 +6,7 @@ import base64
 import binascii
 import email
 import gzip
+import os
 import shlex
 import zlib
 from dataclasses import dataclass, field
@@ -18,16 +19,52 @@ from ruamel.yaml.error import YAMLError
 LARGEST = 4 * 1024 * 1024  # unpacked
 
 
+@dataclass(frozen=True, slots=True)
+class FileOf:
+    """A file to write. `deferred`: after packages."""
+
+    path: str
+    content: bytes
+    mode: int = 0o644
+    owner: str = ""
+    append: bool = False
+    deferred: bool = False
+
+    def script(self) -> str:
+        """Commands that write it."""
+        path, text = shlex.quote(self.path), base64.b64encode(self.content).decode()
+        lines = [f"mkdir -p {shlex.quote(os.path.dirname(self.path) or '/')}", f"base64 -d {'>>' if self.append else '>'}{path} <<<{text}"]
+        lines += [f"chmod {self.mode:o} {path}"] + ([f"chown {shlex.quote(self.owner)} {path}"] if self.owner else [])
+        return " &&\n".join(lines) + "\n"
+
+
 @dataclass(slots=True)
 class FirstBoot:
-    """`files`: (path, content, permissions, whether it is appended); `packages`; `scripts`: each run by itself, in order; `said`: what was not understood."""
+    """`early` (bootcmd) and `users` are commands, `scripts` are run each by itself, in order; `said`: what was not understood."""
 
-    files: list[tuple[str, bytes, int, bool]] = field(default_factory=list)
+    early: list[str] = field(default_factory=list)
+    files: list[FileOf] = field(default_factory=list)
+    users: list[str] = field(default_factory=list)
     packages: list[str] = field(default_factory=list)
     scripts: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     hostname: str = ""
     text: str = ""  # where it is neither: a router's own configuration (Cisco)
+
+    def steps(self) -> list[str]:
+        """All that is to be run, in cloud-init's order."""
+        name = (
+            [f"hostname {shlex.quote(self.hostname)} 2>/dev/null; echo {shlex.quote(self.hostname)} >/etc/hostname\n"]
+            if self.hostname
+            else []
+        )
+        now, later = ([each.script() for each in self.files if each.deferred is late] for late in (False, True))
+        packages = [f"apt-get install -y {shlex.quote(each)} || true\n" for each in self.packages]
+        return [*self.early, *_joined(now), *_joined([*name, *self.users]), *_joined(packages), *_joined(later), *self.scripts]
+
+
+def _joined(scripts: list[str]) -> list[str]:
+    return ["".join(scripts)] if scripts else []
 
 
 def first_boot(data: bytes) -> FirstBoot:
@@ -73,15 +110,30 @@ def _config(boot: FirstBoot, text: str) -> None:
         return
     if not isinstance(read, dict):
         return
-    boot.hostname = str(read.get("hostname", ""))
-    boot.packages += [str(each[0] if isinstance(each, list) else each) for each in _listed(read.get("packages"))]
+    boot.hostname = str(read.get("hostname") or read.get("fqdn") or "").partition(".")[0]
+    boot.packages += [str(each[0] if isinstance(each, list) and each else each) for each in _listed(read.get("packages"))]
     for each in _listed(read.get("write_files")):
         if isinstance(each, dict) and isinstance(each.get("path"), str):
-            boot.files.append((each["path"], _content(boot, each), _mode(each.get("permissions")), bool(each.get("append"))))
-    for section in ("bootcmd", "runcmd"):
-        lines = [shlex.join(map(str, each)) if isinstance(each, list) else str(each) for each in _listed(read.get(section))]
+            mode, flags = _mode(each.get("permissions")), (bool(each.get("append")), bool(each.get("defer")))
+            boot.files.append(FileOf(each["path"], _content(boot, each), mode, str(each.get("owner") or ""), *flags))
+    for each in _listed(read.get("users")):
+        if isinstance(each, dict) and each.get("name"):
+            boot.users.append(_user(each))
+    for section, scripts in (("bootcmd", boot.early), ("runcmd", boot.scripts)):
+        lines = [
+            shlex.join(map(str, each)) if isinstance(each, list) else str(each) for each in _listed(read.get(section)) if each is not None
+        ]
         if lines:
-            boot.scripts.append("\n".join(lines) + "\n")
+            scripts.append("#!/bin/sh\n" + "\n".join(lines) + "\n")
+
+
+def _user(each: dict[str, Any]) -> str:
+    """Commands that make a user, in its groups as far as there are such."""
+    name, shell = shlex.quote(str(each["name"])), shlex.quote(str(each.get("shell") or "/bin/bash"))
+    groups = each.get("groups") or []
+    listed = [one.strip() for one in (groups.split(",") if isinstance(groups, str) else map(str, _listed(groups)))]
+    into = "".join(f"getent group {shlex.quote(one)} >/dev/null && usermod -aG {shlex.quote(one)} {name}\n" for one in listed if one)
+    return f"id {name} >/dev/null 2>&1 || useradd -m -s {shell} {name}\n{into}"
 
 
 def _listed(value: Any) -> list[Any]:

@@ -1,66 +1,33 @@
-"""A machine's own file system, and scripts that run in it: an overlay over this machine's, in mount, process and host name namespaces of their own.
-
-What a script writes stays in the machine's layer; the rest of this machine is there to be read, without its secrets.
+"""A machine's own file system: an overlay over this machine's. What is written in it stays in its layer; the rest of this machine is there to be read,
+without its secrets. `inside.py` puts it together.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
 import shutil
+import stat
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from dualhome.arm.guests.shims import SHIMS
+from dualhome.arm.guests.shims import INSTEAD, REAL, SHIMS
 
-CAPABILITIES: Final = (  # of root in a machine: its files and its network, not this machine's mounts, devices, modules or clock
-    "-all,+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+setuid,+setpcap,+net_bind_service,+net_broadcast,+net_admin,+net_raw,+ipc_lock,+sys_nice,+audit_write"
-)
-MASKED: Final = ("root", "home", "var/lib/dualhome", "etc/ssh", "etc/shadow", "run", "tmp", "mnt", "media", "var/spool/cron")
-LARGEST: Final = 4096 * 16  # of what a script prints; Azure keeps the last 4 KB
-ENTER: Final = r"""
-set -e
-mount --make-rprivate /
-mount -t overlay dualhome -o "lowerdir=/,upperdir=$UPPER,workdir=$WORK" "$MERGED"
-mount -t tmpfs -o mode=755 tmpfs "$MERGED/dev"
-for each in null zero full random urandom tty; do touch "$MERGED/dev/$each"; mount --bind "/dev/$each" "$MERGED/dev/$each"; done
-ln -s /proc/self/fd "$MERGED/dev/fd"
-ln -s /proc/self/fd/0 "$MERGED/dev/stdin"; ln -s /proc/self/fd/1 "$MERGED/dev/stdout"; ln -s /proc/self/fd/2 "$MERGED/dev/stderr"
-mount -t proc proc "$MERGED/proc"
-for each in sys sysrq-trigger; do
-  if [ -e "$MERGED/proc/$each" ]; then mount --bind "$MERGED/proc/$each" "$MERGED/proc/$each"; mount -o remount,bind,ro "$MERGED/proc/$each"; fi
-done
-mount --bind /proc/sys/net "$MERGED/proc/sys/net"
-mount --bind /sys "$MERGED/sys"
-mount -o remount,bind,ro "$MERGED/sys"
-for each in run tmp; do mkdir -p "$MERGED/$each"; mount -t tmpfs -o mode=1777 tmpfs "$MERGED/$each"; done
-for each in $MASK; do
-  if [ -d "$MERGED/$each" ] && [ ! -e "$UPPER/$each/.dualhome" ]; then mkdir -p "$KEEP/$each"; mount --bind "$KEEP/$each" "$MERGED/$each"; fi
-  if [ -f "$MERGED/$each" ]; then mount --bind /dev/null "$MERGED/$each"; fi
-done
-mkdir -p "$MERGED$STATE"; mount -t tmpfs -o mode=700 tmpfs "$MERGED$STATE"
-mkdir -p "$MERGED/dualhome-bin"; mount --bind "$PROGRAMS" "$MERGED/dualhome-bin"; mount -o remount,bind,ro "$MERGED/dualhome-bin"
-if [ -n "$NODE" ] && [ -d "$NODE" ]; then mkdir -p "$MERGED/dualhome-node"; mount --bind "$NODE" "$MERGED/dualhome-node"; fi
-hostname "$NAME" 2>/dev/null || true
-ip link set lo up 2>/dev/null || true
-exec chroot "$MERGED" /usr/bin/setpriv --inh-caps=-all --bounding-set="$CAPABILITIES" \
-  /usr/bin/env -i HOME=/root USER=root LOGNAME=root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
-  PATH=/dualhome-bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin /bin/bash -c 'cd /root; exec /bin/bash /dualhome-bin/.script "$@"' script "$@"
-"""
+MASKED: Final = (
+    "root", "home", "mnt", "media", "srv", "etc/ssh", "etc/ssl/private", "etc/wireguard", "etc/letsencrypt", "etc/kubernetes", "etc/docker",
+    "var/lib/dualhome", "var/spool/cron", "var/lib/docker", "var/lib/kubelet",
+)  # fmt: skip
+LARGEST: Final = 1 << 20  # of a configuration that is read
 
 
 def missing() -> str:
     """Why machines can't have file systems here, "" where they can."""
     if os.geteuid() != 0:
         return "it takes root to give machines a file system of their own"
-    for program in ("unshare", "nsenter", "mount", "chroot", "setpriv"):
-        if shutil.which(program) is None:
-            return f"the program {program} is missing"
     if "overlay" not in Path("/proc/filesystems").read_text():
-        subprocess.run(["modprobe", "overlay"], check=False, capture_output=True)
+        if shutil.which("modprobe"):
+            subprocess.run(["modprobe", "overlay"], check=False, capture_output=True)
         if "overlay" not in Path("/proc/filesystems").read_text():
             return "the kernel has no overlayfs"
     return ""
@@ -71,7 +38,8 @@ class Machine:
 
     def __init__(self, directory: Path, name: str) -> None:
         self.directory, self.name = directory, name
-        self.upper = directory / "upper"
+        self.upper, self.programs = directory / "upper", directory / "bin"
+        self.startup = directory / "startup.conf"  # of a router's image, what custom data said
 
     @classmethod
     def of(cls, root: Path, key: str) -> Machine:
@@ -79,80 +47,64 @@ class Machine:
         return cls(root / hashlib.sha256(key.encode()).hexdigest()[:16], key.rpartition("/")[2])
 
     def prepare(self) -> None:
-        """Its folders, and the programs that it expects."""
-        for each in ("upper", "work", "merged", "keep"):
+        """Its folders, and the programs that it expects. Nothing in it leads elsewhere: what the machine itself wrote is not followed."""
+        fresh = not self.upper.exists()
+        for each in ("upper", "work", "merged", "keep", "bin/real"):
             (self.directory / each).mkdir(parents=True, exist_ok=True)
-        programs = self.directory / "bin"  # beside the layer, so that nothing in it leads elsewhere
-        programs.mkdir(parents=True, exist_ok=True)
+        for each in MASKED:
+            (self.directory / "keep" / each).mkdir(parents=True, exist_ok=True)
         for name, text in SHIMS.items():
-            (programs / name).write_text(text)
-            (programs / name).chmod(0o755)
+            (self.programs / name).write_text(text)
+            (self.programs / name).chmod(0o755)
+        for name in REAL:
+            (self.programs / "real" / name).touch(0o755)
+        for each in self.programs.glob(".script-*"):
+            each.unlink()
+        if fresh:
+            self._accounts()
 
-    def write(self, path: str, content: bytes, mode: int = 0o644, append: bool = False) -> None:
-        """A file of its own; never outside its layer."""
-        parts = [part for part in path.split("/") if part not in ("", ".", "..")]
-        where = self.upper if parts[:1] not in (["root"], ["home"]) else self.directory / "keep"
-        file = where.joinpath(*parts)
-        if not parts or not file.resolve().is_relative_to(where.resolve()):
-            return
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("ab" if append else "wb") as out:
-            out.write(content)
-        file.chmod(mode)
+    def _accounts(self) -> None:
+        """Users are this machine's, their passwords are not."""
+        etc = self.upper / "etc"
+        etc.mkdir(mode=0o755)
+        for name, of, form in (("shadow", "passwd", "{}:*:19000:0:99999:7:::\n"), ("gshadow", "group", "{}:*::\n")):
+            names = [line.partition(":")[0] for line in Path(f"/etc/{of}").read_text().splitlines() if ":" in line]
+            for file in (etc / name, etc / f"{name}-"):
+                file.write_text("".join(form.format(each) for each in names))
+                file.chmod(0o640)
+
+    def spec(self) -> dict[str, Any]:
+        """What `inside.py init` is told about its file system."""
+        return {
+            "name": self.name[:63] or "vm",
+            "lowerdir": "/",
+            "upperdir": str(self.upper),
+            "workdir": str(self.directory / "work"),
+            "merged": str(self.directory / "merged"),
+            "keep": str(self.directory / "keep"),
+            "masked": list(MASKED),
+            "hidden": [str(self.directory.parent.parent)],
+            "programs": str(self.programs),
+            "instead": list(INSTEAD),
+        }
 
     def read(self, path: str) -> str | None:
-        """A file that it wrote itself; None where there is none."""
-        file = self.upper / path.lstrip("/")
-        if not file.is_file() or file.is_symlink() or not file.resolve().is_relative_to(self.upper.resolve()):
-            return None
-        return file.read_text(errors="replace")
-
-    async def run(
-        self, script: str, parameters: Mapping[str, str], namespace: Path | None, node: Path | None, timeout: float
-    ) -> tuple[str, str, int]:
-        """What a script prints on both channels, and its exit code. Nothing of it lives on."""
-        self.prepare()
-        words = "".join(f"export {name}={_quoted(value)}\n" for name, value in parameters.items() if name.isidentifier())
-        (self.directory / "bin" / ".script").write_bytes((words + script + "\n").encode(errors="replace"))
-        command = ["unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child=KILL"]
-        command = ["nsenter", f"--net={namespace}", *command] if namespace is not None else [*command, "--net"]
-        environment = {
-            "PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
-            "UPPER": str(self.upper),
-            "WORK": str(self.directory / "work"),
-            "MERGED": str(self.directory / "merged"),
-            "KEEP": str(self.directory / "keep"),
-            "MASK": " ".join(MASKED[:6] + MASKED[8:]),
-            "STATE": str(self.directory.parent.parent),
-            "PROGRAMS": str(self.directory / "bin"),
-            "CAPABILITIES": CAPABILITIES,
-            "NODE": str(node or ""),
-            "NAME": self.name[:63],
-        }
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            "bash",
-            "-c",
-            ENTER,
-            "enter",
-            *parameters.values(),
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        """A file that it wrote itself; None where there is none. Links are not followed, whoever made them."""
+        where = os.open(self.upper, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            out, err = await asyncio.wait_for(process.communicate(), timeout)
-        except TimeoutError:
-            process.kill()
-            out, err = await process.communicate()
-            err += f"\nThe script did not end within {timeout:g} s.".encode()
-        return out.decode(errors="replace")[-LARGEST:], err.decode(errors="replace")[-LARGEST:], process.returncode or 0
+            *folders, name = path.strip("/").split("/")
+            for each in folders:
+                inner = os.open(each, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=where)
+                os.close(where)
+                where = inner
+            file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=where)
+        except OSError:
+            return None
+        finally:
+            os.close(where)
+        with open(file, "rb") as found:
+            return found.read(LARGEST).decode(errors="replace") if stat.S_ISREG(os.fstat(file).st_mode) else None
 
     def remove(self) -> None:
         """All of it."""
         shutil.rmtree(self.directory, ignore_errors=True)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "'\\''") + "'"
