@@ -24,7 +24,7 @@ def variables() -> dict[str, str]:
     if card is None:
         raise RequestError("no server runs here: start one by `dualhome serve`")
     given = _credentials()
-    authority = str(directory / "serve" / "ca.pem")
+    authority, bundle = str(directory / "serve" / "ca.pem"), str(directory / "serve" / "bundle.pem")
     url = str(card["url"])
     names = {
         "AZURE_TENANT_ID": "tenant_id",
@@ -37,8 +37,8 @@ def variables() -> dict[str, str]:
         "AZURE_RESOURCE_MANAGER_URL": url,
         "AZURE_AUTHORITY_HOST": url,
         **found,
-        "REQUESTS_CA_BUNDLE": authority,
-        "SSL_CERT_FILE": authority,
+        "REQUESTS_CA_BUNDLE": bundle,
+        "SSL_CERT_FILE": bundle,
         "NODE_EXTRA_CA_CERTS": authority,
         "AZURE_CORE_INSTANCE_DISCOVERY": "false",
         "ARM_METADATA_HOSTNAME": urllib.parse.urlsplit(url).netloc,

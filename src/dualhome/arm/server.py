@@ -24,6 +24,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from dualhome.arm.backend import Backend, Engine, Live, Simulated
+from dualhome.arm.downloads import Downloads
 from dualhome.arm.http.api import Api, Extra
 from dualhome.arm.http.terms import Terms
 from dualhome.arm.identity import Identity
@@ -56,6 +57,7 @@ class Options:
     extra: Mapping[str, Any] | None = None
     run_commands: bool | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    downloads: Path | None = None
 
 
 def on_loopback(host: str) -> bool:
@@ -105,7 +107,8 @@ class Server:
         self.settings = Settings(subscription=self.identity.subscription, tenant=self.identity.tenant, **wanted)
         self.records = Records(self.store)
         self.backend = Backend(self.records, engine, lambda: options.extra)
-        shared = self.settings.shared()
+        self.downloads = Downloads(options.downloads)
+        shared = self.settings.shared() | {"downloads": self.downloads}
         self.context = Context(self.records, self.backend, time.time, shared)
         self.service = Service(self.context)
         self.operations = Operations(self.store, time.time)

@@ -47,6 +47,15 @@ RunOption = Annotated[
         "--allow-run-command/--no-run-command", help="Whether programs may be run in machines; on loopback they may.", show_default=False
     ),
 ]
+DownloadsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--downloads",
+        metavar="FOLDER",
+        help="Where templates and scripts that are named by URL are looked for before they are fetched: FOLDER/HOST/PATH.",
+        show_default=False,
+    ),
+]
 NameOption = Annotated[str, typer.Option("--name", metavar="NAME", help="What the live network is called on this machine.")]
 
 
@@ -63,6 +72,7 @@ def serve(
     tls_key: KeyOption = None,
     run_commands: RunOption = None,
     name: NameOption = "azure",
+    downloads: DownloadsOption = None,
 ) -> None:
     """Answer Azure's REST API, so that az, SDKs, templates and Terraform work unchanged; `dualhome env` says how they find it. Ends on Ctrl-C."""
     from dualhome.arm.place import home
@@ -92,6 +102,7 @@ def serve(
         extra=_fragment(extra) if extra else None,
         run_commands=run_commands,
         settings=settings,
+        downloads=downloads,
     )
 
     def ready(server: Server, url: str, why: str) -> None:

@@ -24,6 +24,7 @@ from dualhome.arm.store import Store
 from dualhome.arm.templates import Deployment, Deployments, read
 from dualhome.arm.templates.deployment import template_hash
 from dualhome.arm.templates.deployments import Callers
+from dualhome.arm.templates.links import Links
 from dualhome.arm.templates.reading import compact
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ class DeploymentRequests:
     ) -> None:
         self.service, self.settings = service, settings
         self._allow = allow
-        self.deployments = Deployments(ServiceTarget(service, settings, rights), store, service.context.now, callers=callers)
+        links = Links(downloads=service.context.settings.get("downloads"))
+        self.deployments = Deployments(ServiceTarget(service, settings, rights), store, service.context.now, links, callers)
 
     async def resume(self) -> None:
         """Go on with what a process that died has left."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import os
+import ssl
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 YEARS: Final = datetime.timedelta(days=3650)
 MONTHS: Final = datetime.timedelta(days=397)  # what clients accept of a server's certificate
+BUNDLE: Final = "bundle.pem"
+SYSTEM: Final = Path(ssl.get_default_verify_paths().openssl_cafile)  # of OpenSSL itself, whatever SSL_CERT_FILE says
 RENEW: Final = datetime.timedelta(days=30)
 
 
@@ -28,7 +31,18 @@ def ensure(directory: Path, hosts: Sequence[str]) -> tuple[Path, Path, Path]:
     wanted = list(dict.fromkeys(("localhost", "127.0.0.1", "::1", *hosts)))
     if not (certificate.exists() and own.exists() and _fits(certificate, wanted)):
         _make_server(authority, key, certificate, own, wanted)
+    _write_bundle(directory / BUNDLE, authority)
     return authority, certificate, own
+
+
+def _write_bundle(file: Path, authority: Path) -> None:
+    """The authority after those that this machine trusts: for clients that take one file instead of theirs, and shall reach others as well."""
+    known = SYSTEM.read_bytes() if SYSTEM.is_file() else b""
+    wanted = known.rstrip() + b"\n" * bool(known) + authority.read_bytes()
+    if not (file.exists() and file.read_bytes() == wanted):
+        part = file.with_name(file.name + ".part")
+        part.write_bytes(wanted)
+        part.replace(file)
 
 
 def write_secret(file: Path, content: bytes) -> None:

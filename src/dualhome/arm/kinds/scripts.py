@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
+import posixpath
 from dataclasses import replace
 from typing import Any, Final
+from urllib.parse import urlsplit
 
+from dualhome.arm.downloads import Downloads
 from dualhome.arm.errors import ArmError, bad_request, conflict
+from dualhome.arm.guests.cloud_init import FileOf
 from dualhome.arm.kinds.base import Call, Context, Data, Kind, Times
 from dualhome.arm.kinds.compute import MACHINES, named_values, run_in
 from dualhome.arm.operations import stamp
@@ -15,6 +20,7 @@ from dualhome.arm.records import Record
 
 CUSTOM_SCRIPTS: Final = ("customscript", "customscriptforlinux")
 MOST_S: Final = 5400.0
+BESIDE: Final = "/var/lib/waagent/custom-script/download/0"  # where Azure's extension puts what it downloads
 
 
 class Extension(Kind):
@@ -72,9 +78,8 @@ class Extension(Kind):
             raise _failed(record, message)
 
     async def _run(self, context: Context, record: Record, settings: Data) -> tuple[int, str]:
-        if settings.get("fileUris"):
-            raise conflict("OperationNotAllowed", "fileUris can't be fetched, this machine has no Internet.")
         script = _decoded(settings["script"]) if settings.get("script") else str(settings["commandToExecute"])
+        script = await _beside(context, settings.get("fileUris") or [], script)
         out, err, code = await run_in(context, context.require(record.parsed.above), script, {})
         how = "Enable succeeded: " if not code else f"Enable failed: failed to execute command: command terminated with exit status={code}"
         return code, f"{how}\n[stdout]\n{out}\n[stderr]\n{err}"
@@ -92,11 +97,9 @@ class RunCommand(Kind):
         """A script in the request itself; protected parameters are not shown."""
         given = call.properties
         source = given.get("source") or {}
-        if source.get("scriptUri"):
-            raise conflict("OperationNotAllowed", f"scriptUri of {call.id.name} can't be fetched, this machine has no Internet.")
         if given.get("runAsUser"):
             raise bad_request("InvalidParameter", f"runAsUser of {call.id.name}: scripts run as root here.", "runAsUser")
-        if not isinstance(source.get("script"), str) or not source["script"]:
+        if not any(isinstance(source.get(word), str) and source[word] for word in ("script", "scriptUri")):
             raise bad_request(
                 "InvalidParameter", f"Required parameter 'source.script' of {call.id.name} is missing (null).", "source.script"
             )
@@ -120,7 +123,9 @@ class RunCommand(Kind):
         parameters = {**named_values(given.get("parameters")), **named_values(record.private.get("protected"))}
         begun, limit = context.now(), min(float(given.get("timeoutInSeconds") or MOST_S), MOST_S)
         machine = context.require(record.parsed.above)
-        out, err, code = await run_in(context, machine, given["source"]["script"], parameters, limit)
+        source = given["source"]
+        script = source.get("script") or (await _fetched(context, source["scriptUri"])).decode(errors="replace")
+        out, err, code = await run_in(context, machine, script, parameters, limit)
         view: Data = {
             "executionState": "Failed" if code else "Succeeded",
             "executionMessage": f"RunCommand script execution {'failed' if code else 'completed'}",
@@ -135,6 +140,22 @@ class RunCommand(Kind):
         _keep(context, record, code if matters else 0, err, view=view)
         if matters:
             raise conflict("VMRunCommandProvisioningError", f"The script of {record.name} ended with exit code {code}: {err}")
+
+
+async def _fetched(context: Context, url: object) -> bytes:
+    """What a script names by URL. ArmError 409 where it can't be had."""
+    try:
+        downloads: Downloads = context.settings.get("downloads") or Downloads()
+        found = await asyncio.to_thread(downloads.fetch, str(url))
+    except (OSError, ValueError) as error:
+        raise conflict("OperationNotAllowed", f"failed to download files: {url}: {error}") from error
+    return found
+
+
+async def _beside(context: Context, urls: list[object], script: str) -> str:
+    """The script in the extension's directory, the files of these URLs beside it."""
+    written = [FileOf(posixpath.basename(urlsplit(str(url)).path), await _fetched(context, url), 0o500).script() for url in urls]
+    return f"mkdir -p {BESIDE}\ncd {BESIDE} || exit 1\n{''.join(written)}{script}\n" if written else script
 
 
 def _keep(context: Context, record: Record, code: int, message: str, **private: Any) -> None:
