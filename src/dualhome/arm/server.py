@@ -26,6 +26,7 @@ from starlette.types import Receive, Scope, Send
 from dualhome.arm.backend import Backend, Engine, Live, Simulated
 from dualhome.arm.downloads import Downloads
 from dualhome.arm.http.api import Api, Extra
+from dualhome.arm.http.machines import Machines
 from dualhome.arm.http.terms import Terms
 from dualhome.arm.identity import Identity
 from dualhome.arm.kinds import kind_of
@@ -116,7 +117,13 @@ class Server:
         self.deployments = self._make_deployments()
         extras: tuple[Extra, ...] = tuple(
             each
-            for each in (Ours(self), self.identity.extra, self.deployments, Terms(self.settings, self.store, self.identity.guard))
+            for each in (
+                Ours(self),
+                Machines(self.context, self.identity.guard.allow),
+                self.identity.extra,
+                self.deployments,
+                Terms(self.settings, self.store, self.identity.guard),
+            )
             if each is not None
         )
         self.api = Api(self.service, self.operations, self.settings, self.identity.guard, extras)

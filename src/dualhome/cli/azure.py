@@ -25,19 +25,25 @@ principal = typer.Typer(help="Service principals of the server that runs: who ma
 
 
 def env(shell: ShellOption = "bash") -> None:
-    """Print what to set so that stock az, the SDKs, Terraform, Pulumi and PowerShell find the server that runs."""
+    """Print what to set so that stock az, the SDKs, Terraform, Pulumi and PowerShell find the server that runs, and ssh and scp its machines."""
     from dualhome.arm.client import variables
+    from dualhome.arm.place import home
+    from dualhome.arm.ssh.place import directory
     from dualhome.errors import RequestError
 
     if shell not in SHELLS:
         raise RequestError(f"no shell {shell!r} (there are {', '.join(SHELLS)})")
     found = variables()
+    ours = str(directory(home()).absolute())
+    found["PATH"] = os.pathsep.join([ours, *(each for each in os.environ.get("PATH", os.defpath).split(os.pathsep) if each != ours)])
     if shell == "json":
         show_json(found)
         return
     forms = {"bash": "export {}={}", "fish": "set -gx {} {}", "powershell": "$Env:{} = {}"}
     for name, value in found.items():
         quoted = "'" + value.replace("'", "''") + "'" if shell == "powershell" else shlex.quote(value)
+        if shell == "fish" and name == "PATH":
+            quoted = " ".join(map(shlex.quote, value.split(os.pathsep)))
         print(forms[shell].format(name, quoted))
     url = found["AZURE_RESOURCE_MANAGER_URL"]
     if shell == "powershell":
