@@ -62,6 +62,10 @@ class Machine:
             each.unlink()
         if fresh:
             self._accounts()
+            local = self.upper / "usr" / "local" / "sbin"  # for shells that set PATH anew
+            local.mkdir(parents=True)
+            for name in SHIMS:
+                (local / name).symlink_to(f"/dualhome-bin/{name}")
 
     def _accounts(self) -> None:
         """Users are this machine's, their passwords are not."""
