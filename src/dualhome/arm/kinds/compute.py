@@ -9,6 +9,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from dualhome.arm.errors import bad_request, conflict
+from dualhome.arm.guests.cloud_init import first_boot
+from dualhome.arm.guests.console import is_console, kept, typed
 from dualhome.arm.ids import ResourceId
 from dualhome.arm.kinds.base import Call, Context, Data, Kind, Times
 from dualhome.arm.records import Record, new_etag
@@ -263,7 +265,12 @@ class VirtualMachine(Kind):
     async def follow(self, context: Context, record: Record) -> None:
         """Its first boot runs what it was given."""
         guests = context.settings.get("guests")
-        if guests is not None and record.private.get("customData") and not record.private.get("booted"):
+        if is_console(image_of(record)):
+            if not record.private.get("booted"):
+                startup = first_boot(base64.b64decode(record.private.get("customData") or "")).text
+                context.keep_private(record, booted=True, **kept(startup))
+                context.network.changed()
+        elif guests is not None and record.private.get("customData") and not record.private.get("booted"):
             context.keep_private(record, booted=True)
             await guests.boot(record.key, base64.b64decode(record.private["customData"]), image_of(record))
             await guests.learn(context, record.id)
@@ -283,6 +290,8 @@ async def run_in(context: Context, machine: Record, script: str, parameters: dic
     """
     if machine.private.get("power", "running") != "running":
         raise conflict("OperationNotAllowed", "The operation requires the VM to be running (or set to run).")
+    if is_console(image_of(machine)):
+        return await type_in(context, machine, script), "", 0
     guests = context.settings.get("guests")
     if guests is None:
         why = context.settings.get("no_guests") or "this server runs no machines"
@@ -291,6 +300,25 @@ async def run_in(context: Context, machine: Record, script: str, parameters: dic
     found: tuple[str, str, int] = await guests.run(machine.key, script, parameters, timeout=timeout)
     await guests.learn(context, machine.id)
     return found
+
+
+async def type_in(context: Context, machine: Record, lines: str) -> str:
+    """What the console of a router's image says to these lines; what they configure is the router from then on."""
+
+    async def ask() -> Any:
+        def question(run: Any, world: Any) -> Any:
+            name = world.nodes.get(machine.key)
+            speaks = run is not None and name is not None and bool(run.speakers(name))
+            return (run.sessions(name), run.table(name)) if speaks else ((), ())
+
+        return await context.network.ask(question)
+
+    before = str(machine.private.get("startup") or "")
+    after, said = await typed(before, lines, ask)
+    if after != before:
+        context.keep_private(machine, **kept(after))
+        context.network.changed()
+    return said
 
 
 def named_values(listed: Any) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from dualhome.arm.guests.configs import keys_of, of_data
+from dualhome.arm.guests.configs import keys_of, of_data, originated
 from dualhome.arm.ids import key_of
 from dualhome.arm.records import Record
 from dualhome.arm.world.draft import Data, Draft, overlaid, reference, told, unique
@@ -60,11 +60,12 @@ def place(draft: Draft, nic: Record) -> Data | None:
 
 
 def _add_machine(draft: Draft, record: Record, nics: list[tuple[Record, Data]]) -> None:
+    peers = [each for _, where in nics for each in connections_to(draft, where)]
+    nics = sorted(nics, key=lambda each: not connections_to(draft, each[1]))  # a topology has the NIC first that speaks BGP; else the primary
     name, (nic, first) = record.handle, nics[0]
     said, wrong = told(draft, record)
     if wrong:
         draft.leave(record.id, wrong)
-    peers = connections_to(draft, first)
     router = record.private.get("router")
     draft.nodes[record.key] = name
     _note(draft, nic, name, name, first)
@@ -121,10 +122,18 @@ def _add_speech(draft: Draft, record: Record, fixed: Mapping[str, str]) -> None:
         near = (draft.addresses[at, address] for at in (home, *neighbours(draft, home)) if (at, address) in draft.addresses)
         return next(near, None) or fixed.get(address) or anywhere.get(address)
 
-    config = of_data(draft.routers[record.handle])
+    config, subnets = of_data(draft.routers[record.handle]), _prefixes_of(draft, one)
     for unread in config.unread:
         draft.leave(record.id, f"of its configuration was not understood: {unread}")
-    one |= {key: value for key, value in keys_of(config, name_of).items() if key != "asn"}
+    for network in originated(config, subnets)[1]:
+        draft.leave(record.id, f"network {network}: there is no route to it, so it is not announced (no bgp network import-check would)")
+    one |= {key: value for key, value in keys_of(config, name_of, subnets).items() if key != "asn"}
+
+
+def _prefixes_of(draft: Draft, one: Data) -> list[str]:
+    """Of the subnets that an NVA is in."""
+    places = [each["subnet"].partition("/") for each in (one, *one.get("interfaces", {}).values())]
+    return [draft.data["virtual_networks"][network]["subnets"][subnet]["prefix"] for network, _, subnet in places]
 
 
 def connections_to(draft: Draft, where: Data) -> list[Record]:

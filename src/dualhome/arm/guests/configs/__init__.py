@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dualhome.arm.guests.configs import bird, frr
-from dualhome.arm.guests.configs.router import RouterConfig, keys_of, of_data
+from dualhome.arm.guests.configs.router import RouterConfig, keys_of, of_data, originated
 
-__all__ = ["RouterConfig", "for_namespace", "keys_of", "of_data", "read"]
+__all__ = ["RouterConfig", "for_namespace", "keys_of", "of_data", "originated", "read"]
 
 
 def read(text: str, program: str = "frr") -> RouterConfig | None:

@@ -10,6 +10,16 @@ from typing import Any, Final
 from dualhome.arm.guests.configs.router import Data, Neighbor, RouterConfig
 
 WELL_KNOWN: Final = {"no-export": "no-export", "no-advertise": "no-advertise"}
+NO: Final = frozenset(("router", "route-map", "ip"))  # what may be taken back wherever one is
+TAKEN_BACK: Final[dict[str, tuple[str, Any]]] = {  # of a neighbor: by word the field, and what it is without
+    "shutdown": ("shutdown", False),
+    "as-override": ("as_override", False),
+    "ebgp-multihop": ("multihop", False),
+    "default-originate": ("default_originate", False),
+    "next-hop-self": ("next_hop", None),
+    "attribute-unchanged": ("next_hop", None),
+    "timers": ("hold_s", None),
+}
 SILENT: Final = frozenset(
     (
         *(
@@ -64,8 +74,8 @@ class Reading:
     config: RouterConfig
     groups: dict[str, Neighbor] = field(default_factory=dict)
     member: dict[str, str] = field(default_factory=dict)
-    maps: dict[str, list[Entry]] = field(default_factory=dict)
-    lists: dict[str, list[tuple[bool, str, bool]]] = field(default_factory=dict)  # permit, prefix, with everything beneath
+    maps: dict[str, dict[int, Entry]] = field(default_factory=dict)  # by sequence number
+    lists: dict[str, dict[int, tuple[bool, str, bool]]] = field(default_factory=dict)  # likewise: permit, prefix, with everything beneath
     paths: dict[str, list[tuple[bool, str]]] = field(default_factory=dict)
     communities: dict[str, list[str]] = field(default_factory=dict)
     uses: list[tuple[str, str, str]] = field(default_factory=list)  # neighbor, route map or list, in or out
@@ -95,12 +105,18 @@ def _line(reading: Reading, words: list[str], block: str, *, indented: bool) -> 
     if words[:2] == ["router", "bgp"]:
         config.asn = int(words[2])
         return "bgp"
+    if words[0] == "no" and len(words) > 1 and (words[1] in NO or block in ("bgp", "map")):
+        return _no(reading, words[1:], block)
     if words[0] == "route-map" and len(words) >= 3:
-        reading.entry = Entry(words[2] == "permit")
-        reading.maps.setdefault(words[1], []).append(reading.entry)
+        entries = reading.maps.setdefault(words[1], {})
+        reading.entry = entries.setdefault(int(words[3]) if len(words) > 3 else 10, Entry(True))
+        reading.entry.permit = words[2] == "permit"
         return "map"
     if words[0] in ("interface", "router", "vrf", "line", "crypto") and not (block == "bgp" and indented):
-        return "other"
+        return words[0] if words[0] == "interface" else "other"
+    if block == "interface" and words[:2] == ["ip", "address"] and words[2] not in ("dhcp", "negotiated", "pool"):
+        config.connected.append(_prefix([*words[2:], ""])[0])
+        return block
     if words[0] == "ip" and words[1] in ("route", "prefix-list", "as-path", "community-list"):
         _ip(reading, words)
         return "" if not indented else block
@@ -110,13 +126,54 @@ def _line(reading: Reading, words: list[str], block: str, *, indented: bool) -> 
     if block == "map" and words[0] in ("match", "set", "call", "on-match", "continue", "description") and reading.entry is not None:
         reading.entry.lines.append(words)
         return block
-    if block == "bgp" and words[0] in ("neighbor", "network", "redistribute", "bgp", "timers", "no", "aggregate-address"):
+    if block == "bgp" and words[0] in ("neighbor", "network", "redistribute", "bgp", "timers", "aggregate-address"):
         _bgp(reading, words)
         return block
-    if words[0] in ("exit", "end") and block in ("map", "other"):
+    if words[0] == "end" or (words[0] == "exit" and block in ("map", "other", "interface")):
         return ""
-    if words[0] not in SILENT and block != "other":
+    if words[0] not in SILENT and block not in ("other", "interface"):
         raise ValueError(words[0])
+    return block
+
+
+def _no(reading: Reading, words: list[str], block: str) -> str:
+    """What is taken back; the block that the next line is in. ValueError or IndexError where it makes no sense."""
+    config = reading.config
+    match words:
+        case ["router", "bgp", *_]:
+            reading.uses.clear()
+            reading.member.clear()
+            config.asn, config.networks, config.redistribute, config.neighbors = None, [], [], {}
+            return ""
+        case ["route-map", name, _, number]:
+            reading.maps.get(name, {}).pop(int(number), None)
+        case ["route-map", name, *_]:
+            reading.maps.pop(name, None)
+        case ["ip", "prefix-list", name, "seq", number, *_]:
+            reading.lists.get(name, {}).pop(int(number), None)
+        case ["ip", "prefix-list", name, *_]:
+            reading.lists.pop(name, None)
+        case ["ip", "route", *rest]:
+            prefix, _ = _prefix([*rest, ""])
+            config.static = [each for each in config.static if each[0] != prefix]
+        case ["neighbor", who] | ["neighbor", who, "remote-as", *_] if block == "bgp":
+            config.neighbors.pop(who, None)
+            reading.member.pop(who, None)
+            reading.uses = [each for each in reading.uses if each[0] != who]
+        case ["neighbor", who, "route-map" | "prefix-list" as kind, name, way] if block == "bgp":
+            reading.uses = [each for each in reading.uses if each != (who, f"{kind} {name}", way)]
+        case ["neighbor", who, word, *_] if block == "bgp" and word in TAKEN_BACK:
+            name, value = TAKEN_BACK[word]
+            setattr(_one(reading, who), name, value)
+        case ["network", *rest] if block == "bgp":
+            prefix = _prefix([each for each in rest if each != "mask"] + [""])[0]
+            config.networks = [each for each in config.networks if each != prefix]
+        case ["redistribute", what, *_] if block == "bgp":
+            config.redistribute = [each for each in config.redistribute if each != what]
+        case ["bgp", *rest] if block == "bgp":
+            reading.off.add(" ".join(rest))
+        case ["match" | "set", *_] if block == "map" and reading.entry is not None:
+            reading.entry.lines = [each for each in reading.entry.lines if each[: len(words)] != words]
     return block
 
 
@@ -127,14 +184,20 @@ def _ip(reading: Reading, words: list[str]) -> None:
     match words[1]:
         case "route":
             prefix, rest = _prefix(words[2:])
-            reading.config.static.append((prefix, "" if rest[0].lower() in ("null0", "blackhole", "reject") else rest[0]))
+            static = (prefix, "" if rest[0].lower() in ("null0", "blackhole", "reject") else rest[0])
+            if static not in reading.config.static:
+                reading.config.static.append(static)
         case "prefix-list":
             name, rest = words[2], words[3:]
+            entries = reading.lists.setdefault(name, {})
+            number = max(entries, default=0) + 5
             if rest[0] == "seq":
-                rest = rest[2:]
+                number, rest = int(rest[1]), rest[2:]
+            if rest[0] not in ("permit", "deny"):
+                return  # a description
             wanted = "0.0.0.0/0" if rest[1] == "any" else str(ipaddress.ip_network(rest[1], strict=False))
             longer = rest[1] == "any" or "le" in rest or "ge" in rest
-            reading.lists.setdefault(name, []).append((rest[0] == "permit", wanted, longer))
+            entries[number] = (rest[0] == "permit", wanted, longer)
         case "as-path":
             rest = words[3:]
             if rest[1] == "seq":
@@ -175,10 +238,6 @@ def _bgp(reading: Reading, words: list[str]) -> None:
             config.redistribute.append(what)
         case ["neighbor", who, *rest]:
             _neighbor(reading, who, rest)
-        case ["no", "bgp", *rest]:
-            reading.off.add(" ".join(rest))
-        case ["no", "neighbor", who, "shutdown"]:
-            _one(reading, who).shutdown = False
 
 
 def _one(reading: Reading, who: str) -> Neighbor:
@@ -268,21 +327,9 @@ def _follow(reading: Reading) -> None:
         for each in members.get(who, [who]):
             if (one := reading.config.neighbors.get(each)) is not None:
                 _apply(reading, one, what, way)
-    if reading.config.program != "quagga":
-        _imports(reading)
+    reading.config.checked = reading.config.program != "quagga" and "network import-check" not in reading.off
     if reading.config.program == "frr" and "ebgp-requires-policy" not in reading.off:
         _requires_policy(reading, {(each, way) for who, _, way in reading.uses for each in members.get(who, [who])})
-
-
-def _imports(reading: Reading) -> None:
-    """A network is announced only while there is a route to it (`bgp network import-check`, FRR's and Cisco's default)."""
-    config = reading.config
-    if "network import-check" in reading.off:
-        return
-    there = {prefix for prefix, _ in config.static} | {"0.0.0.0/0"}
-    for prefix in [each for each in config.networks if each not in there]:
-        config.networks.remove(prefix)
-        config.unread.append(f"network {prefix}: there is no route to it, so it is not announced (no bgp network import-check would)")
 
 
 def _requires_policy(reading: Reading, told: set[tuple[str, str]]) -> None:
@@ -313,7 +360,8 @@ def for_namespace(text: str, program: str) -> str:
 def _apply(reading: Reading, one: Neighbor, what: str, way: str) -> None:
     kind, _, name = what.partition(" ")
     if kind == "route-map":
-        rules = [rule for entry in reading.maps.get(name, [Entry(True)]) for rule in _rules(reading, entry, one, way)]
+        entries = [entry for _, entry in sorted(reading.maps[name].items())] if name in reading.maps else [Entry(True)]
+        rules = [rule for entry in entries for rule in _rules(reading, entry, one, way)]
     elif kind == "prefix-list":
         rules = [
             {"match": match} if permit else {"match": match, "actions": {"prefix": "drop"}} for permit, match in _prefixes(reading, name)
@@ -331,7 +379,7 @@ def _apply(reading: Reading, one: Neighbor, what: str, way: str) -> None:
 
 
 def _prefixes(reading: Reading, name: str) -> Iterator[tuple[bool, Data]]:
-    for permit, prefix, longer in reading.lists.get(name, []):
+    for _, (permit, prefix, longer) in sorted(reading.lists.get(name, {}).items()):
         yield permit, {} if prefix == "0.0.0.0/0" and longer else {"prefix": {"contains" if longer else "equals": [prefix]}}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -30,7 +30,9 @@ class Neighbor:
 
 @dataclass(slots=True)
 class RouterConfig:
-    """A router. `static`: (prefix, next hop or interface or ""); `unread`: lines that were not understood."""
+    """A router. `static`: (prefix, next hop or interface or ""); `unread`: lines that were not understood; `connected`: of interfaces that the configuration
+    itself gives an address; `checked`: a network is announced only while there is a route to it (`bgp network import-check`, FRR's and Cisco's default).
+    """
 
     program: str
     asn: int | None = None
@@ -40,6 +42,8 @@ class RouterConfig:
     redistribute: list[str] = field(default_factory=list)
     neighbors: dict[str, Neighbor] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)
+    connected: list[str] = field(default_factory=list)
+    checked: bool = False
 
     def data(self) -> Data:
         """To be kept with a record."""
@@ -53,21 +57,31 @@ def of_data(data: Mapping[str, Any]) -> RouterConfig:
     return found
 
 
-def keys_of(config: RouterConfig, name_of: Callable[[str], str | None]) -> Data:
-    """An NVA's keys of a topology; `name_of` gives the object that has an address, None where nothing has.
+def originated(config: RouterConfig, subnets: Iterable[str]) -> tuple[list[str], list[str]]:
+    """What it announces of its own, and networks that it doesn't for want of a route; `subnets`: prefixes that its machine is connected to."""
+    connected = [*config.connected, *subnets]
+    there = {prefix for prefix, _ in config.static} | set(connected) | {"0.0.0.0/0"}
+    missing = [each for each in config.networks if each not in there] if config.checked else []
+    found = [each for each in config.networks if each not in missing]
+    if "static" in config.redistribute:
+        found += [prefix for prefix, _ in config.static]
+    if "connected" in config.redistribute or "direct" in config.redistribute:
+        found += connected
+    if any(each.default_originate for each in config.neighbors.values()):
+        found.append("0.0.0.0/0")
+    return list(dict.fromkeys(found)), missing
+
+
+def keys_of(config: RouterConfig, name_of: Callable[[str], str | None], subnets: Iterable[str] = ()) -> Data:
+    """An NVA's keys of a topology; `name_of` gives the object that has an address, None where nothing has; `subnets` as in `originated`.
 
     A route server's two instances are one name there: what holds of either holds of both.
     """
     one: Data = {}
     if config.asn is not None:
         one["asn"] = config.asn
-    originated = list(config.networks)
-    if "static" in config.redistribute:
-        originated += [prefix for prefix, _ in config.static]
-    if any(each.default_originate for each in config.neighbors.values()):
-        originated.append("0.0.0.0/0")
-    if originated:
-        one["originates"] = list(dict.fromkeys(originated))
+    if announced := originated(config, subnets)[0]:
+        one["originates"] = announced
     for address, neighbor in config.neighbors.items():
         name = name_of(address)
         if name is None or neighbor.shutdown:
