@@ -101,3 +101,30 @@ def test_bird_by_run_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert "done" in lab.run(*BIRD.splitlines())
         assert until(lambda: lab.learned() == {"192.168.0.0/16": "65001-65001"}, 60), lab.learned()
         assert "Established" in lab.run("birdc show protocols")
+
+
+def test_frr_at_its_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What vtysh is told is the configuration, a network of the machine's own loopback is announced, and a service that was stopped is stopped."""
+    monkeypatch.setenv("DUALHOME_HOME", str(tmp_path))
+    peers = [line for n in (4, 5) for line in (f"neighbor 10.1.0.{n} remote-as 65515", f"neighbor 10.1.0.{n} ebgp-multihop")]
+    with served(tmp_path, engine="live") as server:
+        lab = Lab(server)
+        lab.machine(None)
+        lab.run(
+            "sudo ip addr add 192.0.2.1/32 dev lo",
+            "vtysh <<X",
+            "conf t",
+            "router bgp 65001",
+            "no bgp ebgp-requires-policy",
+            *peers,
+            "exit",
+            "exit",
+            "wr",
+            "X",
+        )
+        assert until(lambda: "10.1.0.4" in lab.run("sudo vtysh -c 'show bgp summary'"), 30)
+        lab.run("vtysh -c 'conf t' -c 'router bgp 65001' -c 'address-family ipv4 unicast' -c 'network 192.0.2.1/32'")
+        assert until(lambda: lab.learned() == {"192.0.2.1/32": "65001"}, 60), lab.learned()
+        lab.run("sudo systemctl stop frr")
+        assert until(lambda: lab.learned() == {}, 30)
+        assert "failed to connect to any daemons" in lab.run("vtysh -c 'show bgp summary'")

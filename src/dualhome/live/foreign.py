@@ -163,9 +163,7 @@ class Foreign:
             SystemRefused: a program doesn't start.
         """
         self._plan = plan
-        for name in [name for name in self._programs if name not in self._names or name not in layout.nodes]:
-            self._programs.pop(name).kill()
-            self._killed.discard(name)
+        self.retire(layout)
         wanted = [layout.nodes[name] for name in plan.speakers if name in self._names and name in layout.nodes]
         for done, node in enumerate(wanted):
             program, known = program_for(plan, node, self._place, self._directory), self._programs.get(node.name)
@@ -181,6 +179,12 @@ class Foreign:
                 continue
             if known is not None and program is None:
                 known.kill()
+
+    def retire(self, layout: Layout) -> None:
+        """End programs whose nodes speak for themselves from now on, or are gone; their ports are free then."""
+        for name in [name for name in self._programs if name not in self._names or name not in layout.nodes]:
+            self._programs.pop(name).kill()
+            self._killed.discard(name)
 
     def forget(self, name: str) -> None:
         """The node is gone; if it comes again it is another one."""

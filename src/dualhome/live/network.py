@@ -176,6 +176,7 @@ class LiveNetwork:
         for name in [name for name in self._listening if self.engine.foreign(name)]:  # a program of somebody else's takes its port
             self._transports.deafen(name)
             del self._listening[name]
+        self.foreign.retire(layout)  # and leaves it
         self._listen()
         self.foreign.hear(layout)
         self._perform([each for each in effects if not isinstance(each, events.Open)])  # goodbyes, while there is a way

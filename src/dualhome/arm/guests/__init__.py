@@ -7,6 +7,7 @@ that very configuration, in the machine's namespace; in a simulated one the buil
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -44,7 +45,7 @@ class Guests:
         self._root, self._namespace_of = root, namespace_of
         self._locks: dict[str, asyncio.Lock] = {}
         self._alive: dict[str, Alive] = {}
-        self._refusals: dict[str, tuple[str, str]] = {}  # of a file: its text, and what its program says against it
+        self._refusals: dict[str, str] = {}  # of a configuration: what its program says against it
 
     @classmethod
     def open(cls, root: Path, namespace_of: Callable[[str], Path | None], *, simulated: bool) -> tuple[Guests | None, str]:
@@ -148,15 +149,17 @@ class Guests:
             context.keep_private(record, **found)
             context.network.changed()
 
-    def _refusal(self, program: str, file: Path, text: str) -> str:
-        """What the program itself says is wrong with a configuration; "" where nothing is, or where the program is not there to ask."""
-        known, said = self._refusals.get(str(file), ("", ""))
-        if known != text or not file.exists():
+    def _taken(self, machine: Machine, program: str, unit: str, text: str) -> tuple[Path, str]:
+        """A configuration as its program is given it, in a file that is another for another text; and what the program says against it, if it is here."""
+        file = machine.directory / f"{unit}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.conf"
+        if str(file) not in self._refusals or not file.exists():
+            for old in machine.directory.glob(f"{unit}-*.conf"):
+                self._refusals.pop(str(old), None)
+                old.unlink()
             file.write_text(text)
             runtime = RUNTIMES["bird" if program == "bird" else "frr"]
-            said = "" if runtime.missing() else runtime.check_configuration(file)
-            self._refusals[str(file)] = (text, said)
-        return said
+            self._refusals[str(file)] = "" if runtime.missing() else runtime.check_configuration(file)
+        return file, self._refusals[str(file)]
 
     def router(self, machine: Machine) -> dict[str, Any]:
         """What its files say: `router` as data, the program that reads them, and where they are."""
@@ -169,8 +172,8 @@ class Guests:
                 continue
             config = read(text, program)
             if config is not None and config.asn is not None:
-                file = machine.directory / f"{unit}.conf"
-                if refusal := self._refusal(program, file, for_namespace(text, program)):
+                file, refusal = self._taken(machine, program, unit, for_namespace(text, program))
+                if refusal:
                     LOG.warning("%s: its configuration is refused, so it speaks no BGP: %s", machine.name, refusal)
                     continue
                 return {"router": config.data(), "program": "bird" if program == "bird" else "frr", "configuration": str(file)}

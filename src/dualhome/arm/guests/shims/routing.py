@@ -60,7 +60,7 @@ for each in "${words[@]}"; do
 done
 if [ ${#added[@]} -gt 0 ]; then
   mkdir -p "$(dirname $kept)"
-  printf '%s\n' "${added[@]}" exit >>$kept
+  printf '%s\n' "${added[@]}" >>$kept
 fi
 exit $code
 """
