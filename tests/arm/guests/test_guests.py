@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import os
@@ -202,3 +203,71 @@ def test_custom_data_in_every_packing() -> None:
     assert (boot.scripts, boot.hostname) == (["echo a"], "h")
     assert first_boot(os.urandom(2000)).files == []
     assert "no YAML" in first_boot(b"#cloud-config\n a: b: c").said[0]
+
+
+CLOUD_CONFIG = """#cloud-config
+package_update: true
+packages: [frr, no-such-package]
+hostname: router1
+users:
+  - default
+  - {name: lab, groups: "sudo, nobody-has-this", shell: /bin/bash}
+bootcmd: ["echo boot >/tmp/order"]
+write_files:
+  - {path: /usr/local/bin/hi, permissions: '0755', encoding: b64, content: IyEvYmluL3NoCmVjaG8gaGkK}
+  - {path: /tmp/late, defer: true, content: late}
+  - path: /etc/systemd/system/napping.service
+    content: |
+      [Service]
+      ExecStart=/bin/sleep 4444
+runcmd:
+  - echo run >>/tmp/order
+  - [sh, -c, "hi >>/tmp/order"]
+  - systemctl enable --now napping
+  - sudo -u lab sh -c 'id -un >/home/lab/who'
+  - iptables -t nat -A POSTROUTING -o eth0 -j MASQUERADE
+"""
+
+
+@needs_root
+def test_a_usual_cloud_config(az: Azure) -> None:
+    """In cloud-init's order; a service of its own runs, and again once the machine was switched off and on."""
+    path = machine(az, CLOUD_CONFIG)
+    ask = [
+        "hostname; cat /tmp/order /tmp/late /home/lab/who",
+        "nft list ruleset | grep -c masquerade",
+        "systemctl is-active napping; pgrep -fc '^/bin/sleep 4444'",
+    ]
+    said = az.post(f"{path}/runCommand", {"commandId": "RunShellScript", "script": ask})["value"][0]["message"]
+    assert "[stdout]\nrouter1\nboot\nrun\nhi\nlatelab\n1\nactive\n1\n" in said, said
+    assert [az.ask("POST", f"{path}/{word}").status_code for word in ("deallocate", "start")] == [200, 200]
+    said = az.post(f"{path}/runCommand", {"commandId": "RunShellScript", "script": ["ls /tmp; systemctl is-active napping"]})["value"][0][
+        "message"
+    ]
+    assert "[stdout]\nactive\n" in said, said
+
+
+@needs_root
+def test_a_script_is_ended_in_time_and_its_output_is_bounded(tmp_path: Path) -> None:
+    """The last 4 KB are kept; what it left in its session goes with a script that takes too long."""
+
+    async def deeds() -> None:
+        guests, _ = Guests.open(tmp_path, lambda key: None, simulated=True)
+        assert guests is not None
+        out, err, code = await guests.run("rg/vm", "yes | head -c 10000000; echo end; sleep 3333 & sleep 5555", {}, 1.0)
+        assert (len(out), out[-4:], code) == (4096, "end\n", 124)
+        assert "did not end within 1 s" in err
+        assert await guests.run("rg/vm", "sleep 0.2; pgrep -fc '^sleep [35]'", {}, 10) == ("0\n", "", 1)
+        waiting = asyncio.ensure_future(guests.run("rg/vm", "sleep 5555", {}, 60))
+        await asyncio.sleep(0.5)
+        await guests.stop("rg/vm")
+        assert (await waiting)[2] != 0
+        waiting = asyncio.ensure_future(guests.run("rg/vm", "sleep 5555", {}, 60))
+        await asyncio.sleep(0.5)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert (await guests.run("rg/vm", "pgrep -fc '^sleep 5'; echo $1 $x", {"x": "a b"}, 10))[0] == "0\na b a b\n"
+        await guests.close()
+
+    asyncio.run(deeds())

@@ -72,6 +72,8 @@ class Guests:
         boot = first_boot(custom_data)
         if boot.text and (any(word in str(image.get("publisher", "")).lower() for word in ROUTER_IMAGES) or read(boot.text) is not None):
             machine.startup.write_text(boot.text)
+        if boot.hostname:
+            machine.hostname.write_text(boot.hostname)
         for said in boot.said:
             LOG.warning("custom data of %s: %s", machine.name, said)
         one = self._one(key)
@@ -121,7 +123,9 @@ class Guests:
         return namespace, namespace.parent.parent / "nodes" / namespace.name if namespace is not None else None
 
     async def start(self, key: str) -> None:
-        """It lives as soon as something is run in it."""
+        """It lives as soon as something is run in it; what it has enabled runs again."""
+        if self.machine(key).upper.exists():
+            await self._run(key, self._one(key), Wanted(script="systemctl boot"), BOOT_S)
 
     async def stop(self, key: str) -> None:
         """All that runs in it ends."""

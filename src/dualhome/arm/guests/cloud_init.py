@@ -53,11 +53,7 @@ class FirstBoot:
 
     def steps(self) -> list[str]:
         """All that is to be run, in cloud-init's order."""
-        name = (
-            [f"hostname {shlex.quote(self.hostname)} 2>/dev/null; echo {shlex.quote(self.hostname)} >/etc/hostname\n"]
-            if self.hostname
-            else []
-        )
+        name = [f"echo {shlex.quote(self.hostname)} >/etc/hostname\n"] if self.hostname else []
         now, later = ([each.script() for each in self.files if each.deferred is late] for late in (False, True))
         packages = [f"apt-get install -y {shlex.quote(each)} || true\n" for each in self.packages]
         return [*self.early, *_joined(now), *_joined([*name, *self.users]), *_joined(packages), *_joined(later), *self.scripts]

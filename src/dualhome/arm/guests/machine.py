@@ -39,6 +39,7 @@ class Machine:
     def __init__(self, directory: Path, name: str) -> None:
         self.directory, self.name = directory, name
         self.upper, self.programs = directory / "upper", directory / "bin"
+        self.hostname = directory / "hostname"  # where custom data gave it another name
         self.startup = directory / "startup.conf"  # of a router's image, what custom data said
 
     @classmethod
@@ -79,8 +80,9 @@ class Machine:
 
     def spec(self) -> dict[str, Any]:
         """What `inside.py init` is told about its file system."""
+        name = self.hostname.read_text() if self.hostname.exists() else self.name
         return {
-            "name": self.name[:63] or "vm",
+            "name": "".join(each for each in name if each.isascii() and (each.isalnum() or each in "-."))[:63] or "vm",
             "lowerdir": "/",
             "upperdir": str(self.upper),
             "workdir": str(self.directory / "work"),

@@ -24,9 +24,10 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from dualhome.arm.errors import ArmError, bad_request, conflict
 from dualhome.arm.guests.alive import CHUNK, LINGER_S, Wanted, ended
+from dualhome.arm.guests.console import is_console
 from dualhome.arm.ids import key_of
 from dualhome.arm.kinds.base import Context, Data
-from dualhome.arm.kinds.compute import MACHINES, NICS
+from dualhome.arm.kinds.compute import MACHINES, NICS, image_of, type_in
 from dualhome.arm.records import Record
 
 RUN: Final = f"{MACHINES}/runCommand/action"
@@ -73,8 +74,10 @@ class Machines:
         self._allow(principal, RUN, machine.id)
         if user and not USER.fullmatch(user):
             raise bad_request("InvalidParameter", f"'{user}' is no name of a user.", "user")
-        guests = self._guests(machine)
         command = asked.get("command")
+        if is_console(image_of(machine)):
+            return await self._type(machine, str(command or ""))
+        guests = self._guests(machine)
         wanted = Wanted(script=str(command) if command else None, user=user or "root", stdin=bool(asked.get("stdin")))
         await self._context.network.follow()
         if asked.get("terminal"):
@@ -87,14 +90,25 @@ class Machines:
         self._sessions[token] = principal, session
         return StreamingResponse(self._frames(token, session), media_type="application/octet-stream")
 
+    async def _type(self, machine: Record, lines: str) -> Response:
+        """A router's command line: what the lines give. ArmError 409 where it is off, or is to read lines from standard input."""
+        _runs(machine)
+        if not lines:
+            raise conflict(
+                "OperationNotAllowed", f"{machine.name} is a router's image: give its command line a command, or use run-command."
+            )
+        said = await type_in(self._context, machine, lines)
+        await self._context.network.follow()
+        frames = ((Channel.TOKEN, b""), (Channel.OUT, said.encode()), (Channel.CODE, b"0"))
+        return Response(b"".join(frame(*each) for each in frames), media_type="application/octet-stream")
+
     def _guests(self, machine: Record) -> Any:
         """The insides of machines. ArmError 409 where there are none, or this one is off."""
         guests = self._context.settings.get("guests")
         if guests is None:
             why = self._context.settings.get("no_guests") or "this server runs no machines"
             raise conflict("OperationNotAllowed", f"Nothing can be run in {machine.name}: {why}.")
-        if machine.private.get("power", "running") != "running":
-            raise conflict("MachineOff", f"{machine.name} does not run.")
+        _runs(machine)
         return guests
 
     async def _frames(self, token: str, session: Session) -> AsyncIterator[bytes]:
@@ -187,6 +201,12 @@ class Session:
 def frame(channel: Channel, data: bytes) -> bytes:
     """Channel, length, bytes."""
     return struct.pack(">BI", channel, len(data)) + data
+
+
+def _runs(machine: Record) -> None:
+    """ArmError 409 where it is off."""
+    if machine.private.get("power", "running") != "running":
+        raise conflict("MachineOff", f"{machine.name} does not run.")
 
 
 def _asked(body: bytes) -> Data:

@@ -41,6 +41,10 @@ launch() {
   echo $! >"/run/dualhome-unit-$1"
 }
 code=0
+if [ "$verb" = boot ]; then  # the machine was switched on again
+  for each in $notes/enabled-*; do [ -e "$each" ] && launch "${each#$notes/enabled-}"; done
+  exit 0
+fi
 for each in "${units[@]}"; do
   if routing "$each"; then
     name=$(unit "$each")
@@ -74,9 +78,10 @@ for each in "${units[@]}"; do
   case $verb in
     start) launch "$each" ;;
     restart|reload|try-restart|reload-or-restart|force-reload) halt "$each"; launch "$each" ;;
-    enable) [ $now = 1 ] && launch "$each" ;;
+    enable) touch "$notes/enabled-$each"; [ $now = 1 ] && launch "$each" ;;
     stop) halt "$each" ;;
-    disable) [ $now = 1 ] && halt "$each" ;;
+    disable) rm -f "$notes/enabled-$each"; [ $now = 1 ] && halt "$each" ;;
+    is-enabled) if [ -e "$notes/enabled-$each" ]; then echo enabled; else echo disabled; code=1; fi ;;
     status|is-active) if running "$each"; then [ $quiet = 1 ] || echo active; else [ $quiet = 1 ] || echo inactive; code=3; fi ;;
   esac
 done
