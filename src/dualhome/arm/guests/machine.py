@@ -59,8 +59,8 @@ class Machine:
             (self.programs / name).chmod(0o755)
         for name in REAL:
             (self.programs / "real" / name).touch(0o755)
-        for each in self.programs.glob(".script-*"):
-            each.unlink()
+        for script in self.programs.glob(".script-*"):
+            script.unlink()
         if fresh:
             self._accounts()
             local = self.upper / "usr" / "local" / "sbin"  # for shells that set PATH anew

@@ -67,8 +67,8 @@ class Copying:
             else:
                 with tempfile.TemporaryDirectory() as between:
                     code |= self._fetch(ends[source], _path(source), Path(between), many=True)
-                    for each in sorted(Path(between).iterdir()):
-                        code |= self._send(each, ends[last], _path(last))
+                    for file in sorted(Path(between).iterdir()):
+                        code |= self._send(file, ends[last], _path(last))
         return code
 
     def _local(self, source: str, destination: str) -> int:
