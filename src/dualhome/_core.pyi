@@ -174,7 +174,7 @@ class Rib:
 
     def receive(self, peer: int, updates: bytes) -> WireError | None:
         """Whole UPDATE messages, as the framer gives them. What RFC 7606 lets live lives; an error is returned where the session must be
-        reset (also 6/1: too many prefixes).
+        reset (also 6/1: too many prefixes; 6/8: they take too much memory).
         """
 
     def originate(self, prefix: PrefixTuple, attributes: str) -> None:
@@ -239,6 +239,9 @@ class Rib:
     def over_limit(self, peer: int) -> int:
         """How many prefixes of the peer came beyond a limit that doesn't end the session, since it began."""
 
+    def memory(self, peer: int) -> int:
+        """Octets of memory that the peer's routes take, as if nobody else had their prefixes and attributes; to a sixty-fourth."""
+
     def counts(self, peer: int) -> tuple[int, dict[str, int], int, int]:
         """How many routes of the peer were let in, were refused (by reason), are told to it, and came beyond a limit that doesn't end the session."""
 
@@ -254,7 +257,9 @@ class Rib:
 
     def peer_statistics(self, peer: int) -> dict[str, int]:
         """Since the session began: updates_in, updates_out, announced_in, withdrawn_in, too_long_out (attributes that no message of the session can hold),
-        and for what occurred malformed/ATTRIBUTE/VERDICT, the verdict in the words of RFC 7606.
+        rejected_in (routes that a check or a rule refused as they came), UPDATEs whose routes were refused as loops: as_loops_in, cluster_loops_in,
+        originator_loops_in; treated_as_withdraw (UPDATEs), prefixes_treated_as_withdraw; and for what occurred malformed/ATTRIBUTE/VERDICT, the verdict
+        in the words of RFC 7606.
         """
 
     def statistics(self) -> dict[str, int]:

@@ -19,6 +19,8 @@ from tests.live.bmp_reader import Collector
 from tests.live.test_route_server import FILE, PORT, Lab, nva, until
 
 COLLECTOR = 19019
+NOTHING_WRONG = {0: 0, 3: 0, 4: 0, 5: 0, 11: 0, 12: 0}
+"""Counters of RFC 7854 section 4.8: prefixes that policy rejected, three kinds of loops, UPDATEs and prefixes that were taken for withdrawals."""
 BOTH = "bmp: [{to: '127.0.0.1:19019', monitor: [pre-policy, post-policy], statistics_s: 1, retry_s: 1}]\n"
 
 
@@ -81,7 +83,7 @@ def test_a_collector_that_is_there_first_is_told_of_everything(tmp_path: Path) -
             True: {"192.168.0.0/16": "65001"},
         }
         await until(lambda: set(collector.statistics) == {"127.0.0.32", "127.0.0.33"})
-        assert collector.statistics["127.0.0.32"] == {7: 2, 8: 1, 15: 2}
+        assert collector.statistics["127.0.0.32"] == NOTHING_WRONG | {0: 1, 7: 2, 8: 1, 15: 2}
         lab.nvas.stop("nva2")
         await until(lambda: collector.said[-1].startswith("down"))
         assert collector.said[-1] == "down 127.0.0.33 3 6/2"
@@ -200,6 +202,63 @@ def test_a_peer_of_two_octet_asns_and_its_faulty_update(tmp_path: Path) -> None:
         writer.close()
         await until(lambda: not table.up)
         assert collector.said[-1] == "down 127.0.0.35 4"
+
+    run(tmp_path, test, text)
+
+
+@pytest.mark.live
+def test_statistics_count_what_was_refused_and_why(tmp_path: Path) -> None:
+    """RFC 7854 section 4.8, types 0, 4, 11 and 12: they count up, also where the same route is refused again, and begin at zero with each session."""
+    text = FILE + "  - {name: odd, address: 127.0.0.35, asn: 65005}\n" + BOTH
+    head, tail = "40010100" + "4002", "4003047f000023"
+    plain, looped = "060201" + "0000fded", "0a0202" + "0000fded" + "0000ffeb"
+    faulty = "40010109" + "4002" + plain + tail
+
+    async def test(lab: Lab, collector: Collector) -> None:
+        def counted() -> dict[int, int]:
+            return collector.statistics.get("127.0.0.35", {})
+
+        async def session() -> asyncio.StreamWriter:
+            _, writer = await asyncio.open_connection("127.0.0.31", PORT, local_addr=("127.0.0.35", 0))
+            hello = _core.encode_open(asn=65005, hold_time_s=180, router_id="127.0.0.35", families=[(1, 1)])
+            writer.write(hello + _core.encode_keepalive())
+            await until(lambda: "127.0.0.35" in collector.peers and collector.peers["127.0.0.35"].up)
+            return writer
+
+        writer = await session()
+        two = "18c63364" + "18cb0071"
+        writer.write(update(head + plain + tail, two) + update(head + looped + tail, two) + update(head + looped + tail, "18c63364"))
+        await until(lambda: counted() == NOTHING_WRONG | {4: 2, 7: 2, 8: 0, 15: 3})
+        own = "180a0007" + "180a0008"
+        writer.write(update(head + plain + tail, own + "18c63364") + update(head + plain + tail, "180a0007"))
+        await until(lambda: counted() == NOTHING_WRONG | {0: 3, 4: 2, 7: 4, 8: 1, 15: 3})
+        writer.write(update(faulty, two) + update(faulty, "180a0007"))
+        await until(lambda: counted() == NOTHING_WRONG | {0: 3, 4: 2, 7: 4, 8: 0, 11: 2, 12: 3, 15: 3})
+        writer.close()
+        await until(lambda: not collector.peers["127.0.0.35"].up)
+        collector.statistics.clear()
+        writer = await session()
+        await until(lambda: counted() == NOTHING_WRONG | {7: 0, 8: 0, 15: 3})
+        writer.close()
+
+    run(tmp_path, test, text)
+
+
+@pytest.mark.live
+def test_reflected_routes_that_come_back_are_counted_as_loops(tmp_path: Path) -> None:
+    """Types 3 and 5: our cluster in CLUSTER_LIST, our identifier in ORIGINATOR_ID (RFC 4456 section 8)."""
+    text = FILE + "  - {name: inside, address: 127.0.0.35, asn: 65515}\n" + BOTH
+    attributes = "40010100" + "400200" + "4003047f000023" + "400504" + "00000064"
+    us = "0a000004"
+
+    async def test(lab: Lab, collector: Collector) -> None:
+        _, writer = await asyncio.open_connection("127.0.0.31", PORT, local_addr=("127.0.0.35", 0))
+        hello = _core.encode_open(asn=65515, hold_time_s=180, router_id="127.0.0.35", families=[(1, 1)])
+        writer.write(hello + _core.encode_keepalive())
+        writer.write(update(attributes + "800904" + us + "800a04" + "09090909", "18c63364"))
+        writer.write(update(attributes + "800904" + "09090909" + "800a08" + "08080808" + us, "18c63364") * 2)
+        await until(lambda: collector.statistics.get("127.0.0.35", {}) == NOTHING_WRONG | {3: 2, 5: 1, 7: 1, 8: 0, 15: 3})
+        writer.close()
 
     run(tmp_path, test, text)
 

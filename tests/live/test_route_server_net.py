@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from dualhome._core import encode_keepalive, encode_open
 from dualhome.bgp.events import State
 from dualhome.bgp.restart import GracefulRestart
 from dualhome.errors import SystemRefused, TopologyError
@@ -258,3 +259,58 @@ def test_who_says_nothing_is_sent_away(tmp_path: Path) -> None:
         assert said[-21:] == b"\xff" * 16 + bytes([0, 21, 3, 4, 0]), "Hold Timer Expired (RFC 4271 section 6.5)"
 
     serve(tmp_path, HEAD + "limits: {open_s: 1}\npeers: [{name: a, address: 127.0.0.132, asn: 65001}]\n", test)
+
+
+# --- memory ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_limit_of_memory_reaches_every_peer() -> None:
+    text = HEAD + "peers: [{name: a, address: 127.0.0.132, asn: 65001}, {name: b, range: 127.1.0.0/16, asn: any}]\n"
+    for limits, octets in (("", 1 << 30), ("limits: {memory_mb: 3}\n", 3 << 20)):
+        config = parse(text + limits)
+        assert {each.memory_mb << 20 for each in (*config.peers, config.ranges[0].peer)} == {octets}
+        assert speaker_config(config, config.instances[0]).peers["a"].policy.max_memory == octets
+    with pytest.raises(TopologyError, match="memory_mb"):
+        parse(text + "limits: {memory_mb: 0}\n")
+
+
+@pytest.mark.live
+def test_a_peer_whose_routes_take_too_much_memory_is_told_so_and_others_stay(tmp_path: Path) -> None:
+    """100 routes whose attributes fill a message each, at a limit of 1 MiB: Cease/8 (RFC 4486 section 4), in history and status, and all memory comes back."""
+    text = (
+        HEAD + "limits: {memory_mb: 1}\npeers: [{name: a, address: 127.0.0.132, asn: 65001}, {name: b, address: 127.0.0.133, asn: 65002}]\n"
+    )
+    head = bytes.fromhex("40010100" + "4002060201" + "0000fde9" + "4003047f000084")
+
+    def update(number: int) -> bytes:
+        block = head + b"\xd0\xc8" + (60_000).to_bytes(2) + number.to_bytes(4) * 15_000
+        body = bytes(2) + len(block).to_bytes(2) + block + b"\x18\x14\x00" + bytes([number])
+        return b"\xff" * 16 + (19 + len(body)).to_bytes(2) + b"\x02" + body
+
+    async def test(server: RouteServer) -> None:
+        loop, rs = asyncio.get_running_loop(), server.speakers["rs0"]
+        made = {name: client(address) for name, address in (("a", "127.0.0.132"), ("b", "127.0.0.133"))}
+        for number, (name, each) in enumerate(made.items()):
+            assert await connects(each, 5)
+            opened = encode_open(asn=65001 + number, hold_time_s=180, router_id=f"10.0.0.{number + 1}", families=[(1, 1)])
+            await loop.sock_sendall(each, opened + encode_keepalive())
+            await until(lambda name=name: rs.session(name).state is State.ESTABLISHED)  # type: ignore[misc]
+        with contextlib.suppress(ConnectionError):
+            for number in range(5):
+                await loop.sock_sendall(made["a"], update(number))
+        await until(lambda: rs.counts("a")[0] == 5)
+        assert 5 * 60_000 < server._answers.of({"ask": "status", "peer": "a"})[0]["memory_bytes"] < 6 * 60_000  # type: ignore[index,operator]
+        with contextlib.suppress(ConnectionError):
+            for number in range(5, 100):
+                await loop.sock_sendall(made["a"], update(number))
+        await until(lambda: rs.session("a").state is not State.ESTABLISHED)
+        said = [each.text for each in server.history.events(["rs0"], ["a"], 0) if each.kind == "notification"]
+        assert len(said) == 1
+        assert said[0].startswith("sent Cease, Out of Resources (6/8): its routes take 1")
+        assert said[0].endswith("KiB of memory, limit 1024 KiB")
+        assert (rs.rib.memory(rs.peer_number("a")), rs.counts("a")[0]) == (0, 0)
+        assert rs.session("b").state is State.ESTABLISHED
+        for each in made.values():
+            each.close()
+
+    serve(tmp_path, text, test)

@@ -118,11 +118,13 @@ impl Block {
 struct Stored {
     head: Head,
     hash: u32,
-    /// Where its octets are; `RICH` as length for a block that octets can't say.
+    /// Where its octets are, in units of `UNIT`; `RICH` as length for a block that octets can't say.
     start: u32,
     length: u32,
 }
 
+/// Octets of blocks begin at multiples of this, so that a place of 32 bits is enough for 32 GiB.
+const UNIT: usize = 8;
 const RICH: u32 = u32::MAX;
 const FREE: u32 = u32::MAX - 1;
 
@@ -137,16 +139,20 @@ pub struct Blocks {
     index: Index,
     hasher: RandomState,
     sweep_at: usize,
+    sweep_at_octets: usize,
 }
 
 impl Blocks {
     /// Below this number there is no need to sweep.
     const SMALL: usize = 4096;
+    /// Nor below so many octets.
+    const SMALL_OCTETS: usize = 16 << 20;
 
     /// None.
     pub fn new() -> Self {
         Self {
             sweep_at: Self::SMALL,
+            sweep_at_octets: Self::SMALL_OCTETS,
             ..Self::default()
         }
     }
@@ -163,7 +169,7 @@ impl Blocks {
     }
 
     fn octets_of(&self, stored: &Stored) -> &[u8] {
-        let start = stored.start as usize;
+        let start = stored.start as usize * UNIT;
         &self.octets[start..start + stored.length as usize]
     }
 
@@ -210,14 +216,13 @@ impl Blocks {
         if let Some(number) = self.index.find(hash, is_it) {
             return Block(number);
         }
-        let start = self.octets.len();
-        self.octets.extend_from_slice(octets);
         let number = self.add(Stored {
             head,
             hash,
-            start: u32::try_from(start).expect("under 4 GiB of attributes"),
+            start: u32::try_from(self.octets.len() / UNIT).expect("under 32 GiB of attributes"),
             length: octets.len() as u32,
         });
+        append(&mut self.octets, octets);
         self.index.insert(hash, number);
         Block(number)
     }
@@ -231,9 +236,19 @@ impl Blocks {
         self.all.len() as u32 - 1
     }
 
+    /// Octets of memory that a block takes.
+    pub fn memory(&self, block: Block) -> u64 {
+        let stored = &self.all[block.0 as usize];
+        let octets = match self.rich.get(&block.0) {
+            Some(attributes) if stored.length == RICH => 4 * attributes.as_path.length() + size_of::<Attributes>(),
+            _ => (stored.length as usize).next_multiple_of(UNIT) + Index::ENTRY,
+        };
+        (size_of::<Stored>() + octets) as u64
+    }
+
     /// Whether so many blocks came that a sweep is worth its while.
     pub fn wants_sweep(&self) -> bool {
-        self.len() >= self.sweep_at
+        self.len() >= self.sweep_at || self.octets.len() >= self.sweep_at_octets
     }
 
     /// Forget all blocks but those that are named.
@@ -253,20 +268,21 @@ impl Blocks {
             stored.length = FREE;
             self.free.push(number);
         }
-        let live: usize = self.all.iter().filter(|s| s.length < FREE).map(|s| s.length as usize).sum();
+        let kept = self.all.iter().filter(|s| s.length < FREE);
+        let live: usize = kept.map(|s| (s.length as usize).next_multiple_of(UNIT)).sum();
         if live < self.octets.len() / 4 * 3 {
             self.compact(live);
         }
         self.sweep_at = self.len() + (self.len() / 2).max(Self::SMALL);
+        self.sweep_at_octets = self.octets.len() + (live / 2).max(Self::SMALL_OCTETS);
     }
 
     fn compact(&mut self, live: usize) {
         let old = std::mem::replace(&mut self.octets, Vec::with_capacity(live));
         for stored in self.all.iter_mut().filter(|s| s.length < FREE) {
-            let start = self.octets.len();
-            self.octets
-                .extend_from_slice(&old[stored.start as usize..][..stored.length as usize]);
-            stored.start = start as u32;
+            let start = stored.start as usize * UNIT;
+            stored.start = (self.octets.len() / UNIT) as u32;
+            append(&mut self.octets, &old[start..][..stored.length as usize]);
         }
         if self.index.is_empty() && self.rich.is_empty() {
             (self.all, self.free, self.index) = (Vec::new(), Vec::new(), Index::default());
@@ -282,6 +298,12 @@ impl Blocks {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// Put octets behind others, and make room for the next ones to begin at a multiple of `UNIT`.
+fn append(all: &mut Vec<u8>, octets: &[u8]) {
+    all.extend_from_slice(octets);
+    all.resize(all.len().next_multiple_of(UNIT), 0);
 }
 
 /// Blocks that are in use.

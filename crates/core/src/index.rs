@@ -15,6 +15,9 @@ pub struct Index {
 }
 
 impl Index {
+    /// Octets that an entry takes, between one that is nearly full and one that has just grown.
+    pub const ENTRY: usize = 16;
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.len

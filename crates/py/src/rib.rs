@@ -277,6 +277,10 @@ impl Rib {
         self.inner.over_limit(peer).map_err(wrong)
     }
 
+    fn memory(&mut self, py: Python<'_>, peer: u32) -> PyResult<u64> {
+        run(py, || self.inner.memory(peer))?.map_err(wrong)
+    }
+
     fn counts(&self, py: Python<'_>, peer: u32) -> PyResult<(u64, BTreeMap<String, u64>, u64, u64)> {
         let counts = run(py, || self.inner.counts(peer))?.map_err(wrong)?;
         Ok((counts.accepted, counts.rejected, counts.advertised, counts.over_limit))

@@ -63,6 +63,7 @@ class PeerPolicy:
     max_prefixes: int | None = None
     max_prefixes_count: str = "held"  # azure | held
     max_prefixes_action: str = "teardown"  # teardown | drop | warn
+    max_memory: int | None = None  # octets that its routes may take; beyond, the session ends by Cease/8 (RFC 4486 section 4)
     send_communities: bool = True
     honors_no_export: bool = True  # NO_EXPORT keeps a route from an external peer (RFC 1997)
     discard_med: bool = False
@@ -95,6 +96,7 @@ class PeerPolicy:
                 **({"transparent": True} if self.transparent else {}),
                 **({"own": self.own} if self.own != "none" else {}),
                 "max_prefixes": self._limit(),
+                **({"max_memory": self.max_memory} if self.max_memory is not None else {}),
                 "send_communities": self.send_communities,
                 **({} if self.honors_no_export else {"honors_no_export": False}),
                 "discard_med": self.discard_med,

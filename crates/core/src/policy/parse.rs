@@ -144,6 +144,8 @@ pub struct PeerConfig {
     pub own: OwnBest,
     /// The most that it may announce.
     pub max_prefixes: Option<MaxPrefixes>,
+    /// The most octets of memory that its routes may take.
+    pub max_memory: Option<u64>,
     /// Whether communities are told to it.
     pub send_communities: bool,
     /// Whether NO_EXPORT and NO_EXPORT_SUBCONFED keep a route from it, where it is external (RFC 1997).
@@ -198,6 +200,8 @@ struct RawConfig {
     own: OwnBest,
     #[serde(default)]
     max_prefixes: Option<MaxPrefixes>,
+    #[serde(default)]
+    max_memory: Option<u64>,
     #[serde(default = "yes")]
     send_communities: bool,
     #[serde(default = "yes")]
@@ -343,6 +347,7 @@ pub fn parse_config(text: &str, tags: &mut Tags) -> Result<PeerConfig, String> {
         transparent: raw.transparent,
         own: raw.own,
         max_prefixes: raw.max_prefixes,
+        max_memory: raw.max_memory,
         send_communities: raw.send_communities,
         honors_no_export: raw.honors_no_export,
         discard_med: raw.discard_med,

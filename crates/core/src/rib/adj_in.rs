@@ -40,6 +40,21 @@ pub struct Outcome {
     pub summaries: Box<[Prefix]>,
 }
 
+impl Outcome {
+    /// Octets of memory that it takes, attributes aside.
+    fn memory(&self) -> u64 {
+        let why = self
+            .refused
+            .as_ref()
+            .map_or(0, |refused| refused.why.reason.len() + refused.why.detail.len());
+        let text = self.invalid.as_ref().map_or(0, |invalid| invalid.len());
+        (size_of::<Self>() + why + text + size_of_val(&*self.summaries)) as u64
+    }
+}
+
+/// Of a summary: its place among contributors, and among paths.
+const SUMMARY_OCTETS: u64 = 256;
+
 /// What judging says of one route.
 pub type Judged = Result<Vec<Working>, Refused>;
 
@@ -208,8 +223,50 @@ pub struct AdjIn {
     pub over: u64,
     /// What its session brought.
     pub tally: Tally,
+    /// What all of it takes.
+    pub memory: Memory,
     /// Summaries by prefix, with what each of their contributors would make them.
     summaries: BTreeMap<Prefix, BTreeMap<Prefix, (Block, u32)>>,
+}
+
+/// What a peer's routes take of memory. It is measured, not counted, for attributes are shared; and only when enough came that it may be another.
+#[derive(Default, Debug)]
+pub struct Memory {
+    /// When it was measured last.
+    pub measured: u64,
+    /// Octets of UPDATEs that came since.
+    since: u64,
+}
+
+impl Memory {
+    /// An UPDATE of so many octets takes at most so many times as much: a prefix of three octets has a destination of its own.
+    const GROWTH: u64 = 32;
+
+    /// So many octets of UPDATEs came.
+    pub fn grow(&mut self, octets: usize) {
+        self.since = self.since.saturating_add(octets as u64);
+    }
+
+    /// Something else than UPDATEs changed all of it.
+    pub fn forget(&mut self) {
+        self.since = self.since.max(self.measured).max(1);
+    }
+
+    /// Whether it may be beyond a limit. What comes between two measurements is in proportion to what each costs.
+    pub fn may_exceed(&self, limit: u64) -> bool {
+        let most = self.measured.saturating_add(self.since.saturating_mul(Self::GROWTH));
+        most > limit && self.since >= (self.measured / 64).min(limit / 64)
+    }
+
+    /// Whether it is likely to be another by a sixty-fourth.
+    pub fn is_old(&self) -> bool {
+        self.since > self.measured / 64
+    }
+
+    /// It was measured.
+    pub fn set(&mut self, measured: u64) {
+        (self.measured, self.since) = (measured, 0);
+    }
 }
 
 /// Where a peer's routes come in: its Adj-RIB-In, and all that is needed to judge and to place them.
@@ -257,6 +314,33 @@ impl AdjIn {
     pub fn name(&self, marks: &mut Marks) {
         let contributions = self.summaries.values().flat_map(BTreeMap::values);
         contributions.for_each(|(block, _)| marks.name(*block));
+    }
+
+    /// Octets of memory that all of it takes, as if nobody else had its prefixes and attributes.
+    pub fn measure(&self, source: u32, loc: &Loc) -> u64 {
+        let mut blocks = IdSet::default();
+        let mut outcomes = IdSet::default();
+        let mut octets = 0;
+        let mut of_block = |block: Block| {
+            if blocks.insert(block.number()) {
+                loc.blocks.memory(block)
+            } else {
+                0
+            }
+        };
+        for id in self.held.iter() {
+            let Some(slot) = loc.get(id, source, false) else { continue };
+            octets += loc.memory(id) + of_block(slot.received);
+            if let Some(outcome) = loc.outcome(slot)
+                && outcomes.insert(slot.outcome)
+            {
+                octets += outcome.memory() + outcome.attributes.map_or(0, &mut of_block);
+            }
+        }
+        for (block, _) in self.summaries.values().flat_map(BTreeMap::values) {
+            octets += SUMMARY_OCTETS + of_block(*block);
+        }
+        octets
     }
 
     fn count(&mut self, outcome: Option<&Outcome>, is_there: bool) {
@@ -394,13 +478,27 @@ impl Intake<'_> {
     fn announce_judged(&mut self, ids: &[u32], received: Block, attributes: &Arc<Attributes>, invalid: Option<&str>) {
         let is_same = is_same_for_all_prefixes(self.config);
         let mut verdict = None;
+        let mut looped = None;
         for id in ids {
             if verdict.is_none() || !is_same {
                 verdict = Some(self.judge(self.loc.prefix(*id), received, attributes, invalid));
             }
             if let Some(verdict) = &verdict {
+                let refused = self.loc.outcome(&verdict.slot).and_then(|outcome| outcome.refused.as_ref());
+                match refused.map(|refused| refused.why.reason.as_str()) {
+                    None | Some("invalid") => {}
+                    Some(loops @ ("as-loop" | "cluster-loop")) => looped = Some(loops == "as-loop"),
+                    Some(_) => self.adj_in.tally.rejected_in += 1,
+                }
                 self.announce(*id, verdict);
             }
+        }
+        let tally = &mut self.adj_in.tally;
+        match looped {
+            Some(true) => tally.as_loops_in += 1,
+            Some(false) if attributes.originator_id == Some(self.us.router_id) => tally.originator_loops_in += 1,
+            Some(false) => tally.cluster_loops_in += 1,
+            None => {}
         }
     }
 

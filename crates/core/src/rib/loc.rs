@@ -329,6 +329,12 @@ impl Loc {
         all
     }
 
+    /// Octets of memory that one path to a prefix takes, attributes aside, where there is no other.
+    pub fn memory(&self, id: u32) -> u64 {
+        let wide = if self.shape(id).0 == 4 { 0 } else { size_of::<Prefix>() };
+        (size_of::<Dest>() + Index::ENTRY + wide) as u64
+    }
+
     // --- what paths are ------------------------------------------------------------------------------------------------
 
     /// What judging made of a path that was not let in as it came.

@@ -50,6 +50,8 @@ pub use view::{Counts, Route};
 
 /// Cease/1: Maximum Number of Prefixes Reached (RFC 4486 section 4).
 const MAXIMUM_PREFIXES: u8 = 1;
+/// Cease/8: Out of Resources (RFC 4486 section 4).
+const OUT_OF_RESOURCES: u8 = 8;
 
 struct Peer {
     config: PeerConfig,
@@ -167,6 +169,7 @@ impl Rib {
             peer.source = self.loc.sources.add(source);
         }
         if anew || !is_same {
+            peer.adj_in.memory.forget();
             self.intake(number, |intake| intake.judge_anew());
         }
     }
@@ -224,6 +227,7 @@ impl Rib {
         let peer = self.peers.get_mut(&number).ok_or_else(|| no_peer(number))?;
         let session = peer.session.take();
         peer.adj_in.over = 0;
+        peer.adj_in.memory.forget();
         self.intake(number, |intake| intake.keep_as_stale(keep));
         if let Some((_, group)) = session {
             self.leave(number, group);
@@ -241,7 +245,11 @@ impl Rib {
     /// What is still stale of a family goes; how many routes that were.
     pub fn sweep_stale(&mut self, number: u32, afi: u16, safi: u8) -> Result<usize, RequestError> {
         self.peers.get(&number).ok_or_else(|| no_peer(number))?;
-        Ok(self.intake(number, |intake| intake.sweep_stale(version_of(afi, safi))).unwrap_or(0))
+        let sweep = |intake: &mut Intake<'_>| {
+            intake.adj_in.memory.forget();
+            intake.sweep_stale(version_of(afi, safi))
+        };
+        Ok(self.intake(number, sweep).unwrap_or(0))
     }
 
     /// Families whose End-of-RIB the peer sent since this was asked last, in the order of their coming.
@@ -321,6 +329,9 @@ impl Rib {
             rejects_sets: peer.config.reject_as_sets,
         };
         let is_plain = is_plain(&peer.config);
+        if let Some(peer) = self.peers.get_mut(&number) {
+            peer.adj_in.memory.grow(updates.len());
+        }
         let mut rest = updates;
         while !rest.is_empty() {
             let length = match framing::header(rest, true) {
@@ -344,7 +355,32 @@ impl Rib {
                 }
             }
         }
-        Ok(Ok(()))
+        Ok(self.within_memory(number))
+    }
+
+    /// Whether the routes of a peer take no more memory than they may; if not, its session has to end (RFC 4486 section 4).
+    fn within_memory(&mut self, number: u32) -> Result<(), NotificationError> {
+        let Some(peer) = self.peers.get_mut(&number) else { return Ok(()) };
+        let Some(limit) = peer.config.max_memory.filter(|limit| peer.adj_in.memory.may_exceed(*limit)) else {
+            return Ok(());
+        };
+        let takes = peer.adj_in.measure(peer.source, &self.loc);
+        peer.adj_in.memory.set(takes);
+        if takes <= limit {
+            return Ok(());
+        }
+        let reason = format!("its routes take {} KiB of memory, limit {} KiB", takes.div_ceil(1024), limit / 1024);
+        Err(NotificationError::new(code::CEASE, OUT_OF_RESOURCES, Vec::new(), reason))
+    }
+
+    /// Octets of memory that a peer's routes take, as if nobody else had any of them; to a sixty-fourth.
+    pub fn memory(&mut self, number: u32) -> Result<u64, RequestError> {
+        let peer = self.peers.get_mut(&number).ok_or_else(|| no_peer(number))?;
+        if peer.adj_in.memory.is_old() {
+            let takes = peer.adj_in.measure(peer.source, &self.loc);
+            peer.adj_in.memory.set(takes);
+        }
+        Ok(peer.adj_in.memory.measured)
     }
 
     /// Take in an UPDATE of the common kind; false, and nothing is done, where it is for `take_in`.

@@ -15,6 +15,16 @@ pub struct Tally {
     pub announced_in: u64,
     /// Prefixes that were withdrawn, unknown ones included.
     pub withdrawn_in: u64,
+    /// Routes that a check or a rule refused as they came; loops and what RFC 7606 withdraws aside.
+    pub rejected_in: u64,
+    /// UPDATEs whose routes were refused for our own AS number in their path (RFC 4271 section 9.1.2).
+    pub as_loops_in: u64,
+    /// UPDATEs whose routes were refused for our cluster in their CLUSTER_LIST (RFC 4456 section 8).
+    pub cluster_loops_in: u64,
+    /// UPDATEs whose routes were refused as they name us in ORIGINATOR_ID.
+    pub originator_loops_in: u64,
+    /// UPDATEs that RFC 7606 takes for withdrawals, and how many prefixes they announced.
+    pub treated_as_withdraw: (u64, u64),
     /// Messages by attribute and by what its defect meant: the words of RFC 7606.
     malformed: BTreeMap<(String, &'static str), u64>,
 }
@@ -26,6 +36,8 @@ impl Tally {
         self.announced_in += update.announced.len() as u64;
         self.withdrawn_in += update.withdrawn.len() as u64;
         if let Some(reason) = &update.treat_as_withdraw {
+            self.treated_as_withdraw.0 += 1;
+            self.treated_as_withdraw.1 += update.announced.len() as u64;
             self.count(reason, "treat-as-withdraw");
         }
         for reason in &update.discarded {
@@ -52,10 +64,20 @@ impl Tally {
         let mut numbers: BTreeMap<String, u64> = malformed
             .map(|((attribute, verdict), count)| (format!("malformed/{attribute}/{verdict}"), *count))
             .collect();
-        numbers.insert("updates_in".into(), self.updates_in);
-        numbers.insert("updates_out".into(), self.updates_out);
-        numbers.insert("announced_in".into(), self.announced_in);
-        numbers.insert("withdrawn_in".into(), self.withdrawn_in);
+        let (treated, treated_prefixes) = self.treated_as_withdraw;
+        let plain = [
+            ("updates_in", self.updates_in),
+            ("updates_out", self.updates_out),
+            ("announced_in", self.announced_in),
+            ("withdrawn_in", self.withdrawn_in),
+            ("rejected_in", self.rejected_in),
+            ("as_loops_in", self.as_loops_in),
+            ("cluster_loops_in", self.cluster_loops_in),
+            ("originator_loops_in", self.originator_loops_in),
+            ("treated_as_withdraw", treated),
+            ("prefixes_treated_as_withdraw", treated_prefixes),
+        ];
+        numbers.extend(plain.map(|(name, count)| (name.to_string(), count)));
         numbers
     }
 }

@@ -112,6 +112,7 @@ class Answers:
             "last_error": session.last_error or (error.text if error else ""),
             "last_error_s": round(time.time() - error.at_s, 1) if error else None,
             "rejected_by_reason": rejected,
+            "memory_bytes": speaker.rib.memory(speaker.peer_number(peer)),
             "queued_bytes": self._watched.queued_bytes(name, peer),
             "counters": asdict(session.counters),
         }

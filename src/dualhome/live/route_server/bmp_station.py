@@ -193,11 +193,24 @@ def minded(task: asyncio.Task[None]) -> asyncio.Task[None]:
     return task
 
 
+COUNTED: Final = {
+    words.Statistic.REJECTED: "rejected_in",
+    words.Statistic.CLUSTER_LOOPS: "cluster_loops_in",
+    words.Statistic.AS_PATH_LOOPS: "as_loops_in",
+    words.Statistic.ORIGINATOR_LOOPS: "originator_loops_in",
+    words.Statistic.TREATED_AS_WITHDRAW: "treated_as_withdraw",
+    words.Statistic.PREFIXES_TREATED_AS_WITHDRAW: "prefixes_treated_as_withdraw",
+}
+"""Counters since the session began, by their names in `Rib.peer_statistics`."""
+
+
 def numbers(speaker: Speaker, peer: str) -> dict[words.Statistic, int]:
-    """What is counted of a peer, in BMP's kinds."""
+    """What is counted of a peer, in BMP's kinds, ascending."""
     let_in, refused, told, _ = speaker.counts(peer)
-    return {
+    counted = speaker.rib.peer_statistics(speaker.peer_number(peer))
+    found = {kind: counted[name] for kind, name in COUNTED.items()} | {
         words.Statistic.ADJ_RIB_IN: let_in + sum(refused.values()),
         words.Statistic.LOC_RIB: let_in,
         words.Statistic.ADJ_RIB_OUT: told,
     }
+    return {kind: found[kind] for kind in sorted(found)}

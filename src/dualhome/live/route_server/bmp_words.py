@@ -32,12 +32,14 @@ class Kind(IntEnum):
 class Statistic(IntEnum):
     """What is counted of a peer (RFC 7854 section 4.8, RFC 8671 section 6.2); those below 7 and 11 to 13 are counters of 32 bits, the rest gauges of 64."""
 
-    REJECTED = 0
-    CLUSTER_LOOPS = 3
+    REJECTED = 0  # prefixes that a check or a rule refused
+    CLUSTER_LOOPS = 3  # UPDATEs, as the next two
     AS_PATH_LOOPS = 4
+    ORIGINATOR_LOOPS = 5
     ADJ_RIB_IN = 7
     LOC_RIB = 8
-    TREATED_AS_WITHDRAW = 11
+    TREATED_AS_WITHDRAW = 11  # UPDATEs
+    PREFIXES_TREATED_AS_WITHDRAW = 12
     ADJ_RIB_OUT = 15
 
 

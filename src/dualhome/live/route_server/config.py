@@ -26,6 +26,8 @@ SEND_HOLD_S: Final = 480
 """And never less than twice the hold time (RFC 9687 section 6)."""
 VISITORS: Final = 100
 """Peers of a range."""
+MEMORY_MB: Final = 1024
+"""Of each peer's routes: some times a default-free table."""
 CONNECTIONS: Final = 1024
 """That are accepted and carry no session yet."""
 
@@ -60,6 +62,7 @@ class Peer:
     families: tuple[str, ...] = ()
     max_routes: int | None = None
     over_limit: str = "teardown"  # teardown | drop | warn
+    memory_mb: int = MEMORY_MB
     next_hop: str = "unchanged"
     as_override: bool = False
     allowas_in: int = 0
@@ -378,6 +381,7 @@ def _peer(x: Data, azure: bool, limits: Data) -> Peer:
         families=tuple(x.get("families", ("ipv4" if address.version == 4 else "ipv6",))),
         max_routes=None if limit["limit"] is None else int(limit["limit"]),
         over_limit=limit.get("action", "teardown"),
+        memory_mb=int(limits.get("memory_mb", MEMORY_MB)),
         next_hop=x.get("next_hop", "unchanged" if transparent else "self"),
         as_override=x.get("as_override", False),
         allowas_in=int(x.get("allowas_in", 0)),

@@ -116,6 +116,7 @@ class Collector:
         received = GaugeMetricFamily("dualhome_routes_received", "Routes that the peer announces, refused ones included", labels=both)
         rejected = GaugeMetricFamily("dualhome_routes_rejected", "Routes of the peer that were refused", labels=[*both, "reason"])
         beyond = GaugeMetricFamily("dualhome_routes_over_limit", "Routes beyond max_routes since the session began", labels=both)
+        memory = GaugeMetricFamily("dualhome_routes_memory_bytes", "Memory of the peer's routes, as if nobody else had them", labels=both)
         told = GaugeMetricFamily("dualhome_routes_advertised", "Routes that the peer was told", labels=both)
         queue = GaugeMetricFamily("dualhome_queue_bytes", "What was sent to the peer and the kernel has not taken yet", labels=both)
         flow = CounterMetricFamily("dualhome_update_bytes", "Bytes of UPDATE messages", labels=[*both, "direction"])
@@ -149,6 +150,7 @@ class Collector:
                 accepted.add_metric(labels, let_in)
                 received.add_metric(labels, let_in + sum(refusals.values()))
                 beyond.add_metric(labels, over)
+                memory.add_metric(labels, speaker.rib.memory(speaker.peer_number(peer)))
                 told.add_metric(labels, advertised)
                 queue.add_metric(labels, watched.queued_bytes(name, peer))
                 ups.add_metric(labels, counters.established)
@@ -170,6 +172,7 @@ class Collector:
             accepted,
             rejected,
             beyond,
+            memory,
             told,
             queue,
             flow,

@@ -131,6 +131,7 @@ _FILE = _object(
                 "paths": {"type": "integer", "minimum": 1, "maximum": 1024},
                 "connections": _COUNT,
                 "open_s": _SECONDS,
+                "memory_mb": {"type": "integer", "minimum": 1, "maximum": 1048576},
             }
         ),
         "programming": {"if": {"type": "object"}, "then": _object({"kernel": _KERNEL}, ("kernel",)), "else": {"const": "none"}},

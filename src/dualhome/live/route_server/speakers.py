@@ -96,6 +96,7 @@ def peer_config(config: Config, instance: Instance, peer: Peer) -> PeerConfig:
         max_prefixes=peer.max_routes,
         max_prefixes_count="azure" if config.azure else "held",  # R87
         max_prefixes_action=peer.over_limit,
+        max_memory=peer.memory_mb << 20,
         discard_med=config.azure,  # R113
         first_as=peer.first_as and not internal,
         reject_as_sets=not peer.as_sets,
