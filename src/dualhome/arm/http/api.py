@@ -250,7 +250,7 @@ class Api:
                 none_match = request.headers.get("if-none-match") == "*"
                 outcome = self.service.put(id_, body, query, request.headers.get("if-match"), none_match)
                 await self._changed(outcome.record)
-                return self._put_answer(request, outcome.record, 201 if outcome.created else 200, version)
+                return self._put_answer(request, outcome.record, kind_of(id_.type).created if outcome.created else 200, version)
             case "PATCH":
                 self._not_busy(id_)
                 outcome = self.service.patch(id_, body, request.headers.get("if-match"))

@@ -31,6 +31,7 @@ MODULES: Final = (
     "compute",
     "scripts",
     "images",
+    "around",
 )
 Lookup = Callable[..., Awaitable[Any]]
 

@@ -117,6 +117,7 @@ class Kind:
     top: ClassVar[frozenset[str]] = frozenset()  # members beside the common ones at the top of the resource
     location: ClassVar[bool] = True  # whether one must be given (top-level types only)
     has_etag: ClassVar[bool] = True
+    created: ClassVar[int] = 201  # the status of a PUT that makes one
     times: ClassVar[Times] = Times()
     in_use: ClassVar[tuple[int, str]] = (400, "InUseResourceCannotBeDeleted")  # how deleting it is refused while others refer to it
     live: ClassVar[bool] = False  # whether a GET shows what the network is doing: then it follows the resources first

@@ -18,6 +18,7 @@ def add_machines(draft: Draft) -> None:
     """Every VM, and NICs that have none."""
     draft.each(draft.of("Microsoft.Compute/virtualMachines"), _add_vm)
     draft.each((nic for nic in draft.of("networkInterfaces") if nic.key not in draft.machines), _add_lone_nic)
+    draft.each(draft.of("azureFirewalls"), _add_firewall)
 
 
 def _add_vm(draft: Draft, record: Record) -> None:
@@ -34,6 +35,17 @@ def _add_lone_nic(draft: Draft, nic: Record) -> None:
     if where is not None:
         draft.section("virtual_machines")[nic.handle] = where
         _note(draft, nic, nic.handle, nic.handle, where)
+
+
+def _add_firewall(draft: Draft, record: Record) -> None:
+    """It forwards, and says nothing in BGP."""
+    where = place(draft, record)
+    if where is None:
+        draft.leave(record.id, "it has no ipConfiguration in an AzureFirewallSubnet")
+        return
+    name = record.handle
+    draft.section("network_virtual_appliances")[name] = {**where, "ip_forwarding": True}
+    _note(draft, record, name, name, where)
 
 
 def _note(draft: Draft, nic: Record, name: str, machine: str, where: Data) -> None:
@@ -61,7 +73,9 @@ def place(draft: Draft, nic: Record) -> Data | None:
 
 def _add_machine(draft: Draft, record: Record, nics: list[tuple[Record, Data]]) -> None:
     peers = [each for _, where in nics for each in connections_to(draft, where)]
-    nics = sorted(nics, key=lambda each: not connections_to(draft, each[1]))  # a topology has the NIC first that speaks BGP; else the primary
+    nics = sorted(
+        nics, key=lambda each: not connections_to(draft, each[1])
+    )  # a topology has the NIC first that speaks BGP; else the primary
     name, (nic, first) = record.handle, nics[0]
     said, wrong = told(draft, record)
     if wrong:
