@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dualhome.arm.guests.configs import keys_of, originated, read
+from dualhome.arm.guests.configs import for_namespace, keys_of, originated, read
 
 NAMES = {"10.1.0.4": "rs", "10.1.0.5": "rs", "10.1.9.9": "other"}
 BGP = "router bgp 65001\n neighbor 10.1.0.4 remote-as 65515\n neighbor 10.1.0.4 ebgp-multihop 255\n"
@@ -61,6 +61,13 @@ def test_entries_go_by_their_number_however_they_are_typed() -> None:
     rules = keys(BGP + " neighbor 10.1.0.4 route-map x out\n" + twice)["export"]["rs"]
     assert rules[0]["actions"]["med"] == 7
     assert len(rules) == 2  # that entry, and what drops the rest
+
+
+def test_what_ends_blocks_is_not_given_to_the_program() -> None:
+    given = for_namespace(BGP + "exit\n!\nroute-map x permit 10\nexit\nexit\nend\n", "frr").splitlines()
+    assert [line for line in given if line in ("exit", "end")] == []
+    assert " neighbor 10.1.0.4 remote-as 65515" in given
+    assert " no bgp network import-check" in for_namespace(BGP, "quagga").splitlines()
 
 
 WORDS = (

@@ -345,16 +345,19 @@ def _requires_policy(reading: Reading, told: set[tuple[str, str]]) -> None:
 
 
 def for_namespace(text: str, program: str) -> str:
-    """The same for a machine that is a namespace: its subnet is behind its default route. Quagga's defaults where it is Quagga's."""
-    head = "no zebra nexthop kernel enable\nip nht resolve-via-default\nipv6 nht resolve-via-default\n"
-    if program != "quagga":
-        return head + text
-    lines = []
+    """The same for a machine that is a namespace: its subnet is behind its default route. Quagga's defaults where it is Quagga's.
+
+    Without `end` and `exit` at the left margin, which a pasted `show running-config` has: one too many, and FRR's reader leaves its configuration, and
+    bgpd waits for its end for minutes. What opens a block leaves the one before anyhow.
+    """
+    lines = ["no zebra nexthop kernel enable", "ip nht resolve-via-default", "ipv6 nht resolve-via-default"]
     for line in text.splitlines():
+        if line.strip() == "end" or line.rstrip() == "exit":
+            continue
         lines.append(line)
-        if line.split()[:2] == ["router", "bgp"]:
+        if program == "quagga" and line.split()[:2] == ["router", "bgp"]:
             lines += [" no bgp ebgp-requires-policy", " no bgp network import-check"]
-    return head + "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def _apply(reading: Reading, one: Neighbor, what: str, way: str) -> None:
