@@ -49,7 +49,7 @@ router id 10.1.2.4;
 protocol device { scan time 10; }
 protocol kernel { ipv4 { import none; export all; }; }
 protocol static { ipv4; route 192.168.0.0/16 via 10.1.2.1; }
-template bgp azure { local as 65001; multihop; ipv4 { import all; export filter { bgp_path.prepend(65001); accept; }; }; }
+template bgp azure { local as 65001; multihop; ipv4 { import where net ~ [ 172.16.0.0/12+ ]; export filter { bgp_path.prepend(65001); accept; }; }; }
 protocol bgp azure0 from azure { neighbor 10.1.0.4 as 65515; }
 protocol bgp azure1 from azure { neighbor 10.1.0.5 as 65515; }
 EOF
