@@ -166,12 +166,36 @@ def test_scripts_do_not_get_out(az: Azure, tmp_path: Path) -> None:
         "ls /dev | grep -E '^(vd|sd|nvme|mem|kmsg)' && echo out",
         f"ls {tmp_path.parent}/*/*/upper && echo out",
         "rm -rf /dualhome-bin/apt && echo out",
+        "readlink /proc/1/exe && echo out",
+        "cat /proc/1/environ 2>/dev/null | grep -q SPEC && echo out",
+        "nsenter -t 1 -m true 2>/dev/null && echo out",
+        "unshare --user --map-root-user --mount umount -l /root 2>/dev/null && echo out",
+        "echo 1 >/proc/sys/kernel/sysrq && echo out",
+        "mv /etc /elsewhere && ln -s /root /etc && mv /dualhome-node /x; ln -s /proc/1/root /dualhome-node",
         f"ln -s {tmp_path} /usr/local/dualhome; echo kept >/usr/local/dualhome/x 2>/dev/null",
         "echo end",
     ]
     said = az.post(f"{path}/runCommand", {"commandId": "RunShellScript", "script": script})["value"][0]["message"]
     assert "[stdout]\nend\n" in said, said
     assert not (tmp_path / "x").exists()
+
+
+@needs_root
+def test_programs_of_a_machine_are_not_run_with_more_than_it_has(az: Azure) -> None:
+    """It replaces whatever it likes: the next script still has no more capabilities than the one before, and so has the next start."""
+    path = machine(az, None)
+    evil = "#!/bin/bash\ngrep CapEff /proc/self/status >>/caught\n"
+    names = "setpriv env mount hostname ip chroot unshare nsenter python3 mkdir sh"
+    write = [
+        f"printf '{evil}' >/usr/bin/evil; chmod 755 /usr/bin/evil",
+        f"for each in {names}; do ln -sf /usr/bin/evil /usr/bin/$each; ln -sf /usr/bin/evil /usr/sbin/$each; done",
+    ]
+    az.post(f"{path}/runCommand", {"commandId": "RunShellScript", "script": [*write, "env"]})
+    assert [az.ask("POST", f"{path}/{word}").status_code for word in ("powerOff", "start")] == [200, 200]
+    said = az.post(
+        f"{path}/runCommand", {"commandId": "RunShellScript", "script": ["env; grep CapEff /proc/self/status; sort -u /caught"]}
+    )["value"][0]["message"]
+    assert "[stdout]\nCapEff:\t0000000020807dfb\nCapEff:\t0000000020807dfb\n\n" in said, said
 
 
 def test_without_machines_it_says_why() -> None:
