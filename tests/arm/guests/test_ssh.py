@@ -163,3 +163,33 @@ def test_command_lines() -> None:
     assert [remote(each) for each in ("a:b", "joe@10.0.0.4:", "/tmp/a:b", "./a", "scp://joe@h/p")] == [
         ("a", "b"), ("joe@10.0.0.4", ""), None, None, ("ssh://joe@h", "p"),
     ]  # fmt: skip
+
+
+def test_a_router_s_command_line_by_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One command, or lines of standard input; no privilege is needed."""
+    monkeypatch.setenv("DUALHOME_HOME", str(tmp_path))
+    with served(tmp_path) as server:
+        client, group = Client.of_owner(), f"/subscriptions/{server.subscription}/resourceGroups/rg"
+
+        def put(path: str, **properties: object) -> None:
+            client.ask("PUT", f"{group}{path}?api-version=2025-07-01", {"location": "westeurope", "properties": properties})
+
+        put("")
+        subnets = [{"name": "s", "properties": {"addressPrefix": "10.0.0.0/24"}}]
+        network = f"{group}/providers/Microsoft.Network"
+        put("/providers/Microsoft.Network/virtualNetworks/v", addressSpace={"addressPrefixes": ["10.0.0.0/16"]}, subnets=subnets)
+        part = {"name": "one", "properties": {"subnet": {"id": f"{network}/virtualNetworks/v/subnets/s"}}}
+        put("/providers/Microsoft.Network/networkInterfaces/csr", ipConfigurations=[part])
+        nics = {"networkInterfaces": [{"id": f"{network}/networkInterfaces/csr"}]}
+        image = {"imageReference": {"publisher": "cisco", "offer": "cisco-csr-1000v", "sku": "x", "version": "latest"}}
+        hardware = {"vmSize": "Standard_B1s"}
+        put("/providers/Microsoft.Compute/virtualMachines/csr", hardwareProfile=hardware, networkProfile=nics, storageProfile=image)
+        shell = Shell(server, tmp_path)
+        assert (
+            shell.run(
+                "ssh -o BatchMode=yes 10.0.0.4 <<EOF\nconfig t\nrouter bgp 65001\n neighbor 10.0.0.9 remote-as 65002\nend\nwr mem\nEOF"
+            )[0]
+            == 0
+        )
+        code, out, _ = shell.run('ssh -n 10.0.0.4 "show run"')
+        assert (code, "router bgp 65001" in out) == (0, True)

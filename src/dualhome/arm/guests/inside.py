@@ -236,7 +236,7 @@ def programs(spec: dict[str, Any]) -> None:
     mount(spec["programs"].lstrip("/"), "/dualhome-bin", "", BIND)
     for path in spec["instead"]:
         name, ours = os.path.basename(path), f"{spec['programs'].lstrip('/')}/{os.path.basename(path)}"
-        if os.path.isfile(f"/{path}") and os.path.isfile(ours):
+        if os.path.isfile(f"/{path}") and not os.path.islink(f"/{path}") and os.path.isfile(ours):
             if os.path.isfile(f"/dualhome-bin/real/{name}"):
                 mount(path, f"/dualhome-bin/real/{name}", "", BIND)
             mount(ours, f"/{path}", "", BIND)

@@ -29,10 +29,12 @@ from dualhome.arm.ids import key_of
 from dualhome.arm.kinds.base import Context, Data
 from dualhome.arm.kinds.compute import MACHINES, NICS, image_of, type_in
 from dualhome.arm.records import Record
+from dualhome.errors import DualhomeError
 
 RUN: Final = f"{MACHINES}/runCommand/action"
 USER: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9._-]{0,63}")
 PENDING: Final = 16  # chunks that wait for a client
+MOST_TYPED: Final = 1 << 20  # bytes
 MOST: Final = 256  # sessions at once
 
 
@@ -47,7 +49,7 @@ class Machines:
 
     def __init__(self, context: Context, allow: Callable[[Any, str, str], None]) -> None:
         self._context, self._allow = context, allow
-        self._sessions: dict[str, tuple[Any, Session]] = {}
+        self._sessions: dict[str, tuple[Any, Session | Console]] = {}
 
     async def answer(self, request: Request, parts: list[str], query: Mapping[str, str], principal: Any) -> Response | None:
         """None where the path is none of them."""
@@ -76,31 +78,21 @@ class Machines:
             raise bad_request("InvalidParameter", f"'{user}' is no name of a user.", "user")
         command = asked.get("command")
         if is_console(image_of(machine)):
-            return await self._type(machine, str(command or ""))
-        guests = self._guests(machine)
-        wanted = Wanted(script=str(command) if command else None, user=user or "root", stdin=bool(asked.get("stdin")))
-        await self._context.network.follow()
-        if asked.get("terminal"):
-            return JSONResponse({"command": await guests.way_in(machine.key, wanted)})
+            _runs(machine)
+            session: Session | Console = Console(self._context, machine, str(command or ""))
+        else:
+            guests = self._guests(machine)
+            wanted = Wanted(script=str(command) if command else None, user=user or "root", stdin=bool(asked.get("stdin")))
+            await self._context.network.follow()
+            if asked.get("terminal"):
+                return JSONResponse({"command": await guests.way_in(machine.key, wanted)})
+            session = Session(self._context, guests, machine, wanted)
         if len(self._sessions) >= MOST:
             raise ArmError(429, "TooManyRequests", f"{MOST} sessions run already.")
-        session = Session(self._context, guests, machine, wanted)
         await session.begin()
         token = uuid.uuid4().hex
         self._sessions[token] = principal, session
         return StreamingResponse(self._frames(token, session), media_type="application/octet-stream")
-
-    async def _type(self, machine: Record, lines: str) -> Response:
-        """A router's command line: what the lines give. ArmError 409 where it is off, or is to read lines from standard input."""
-        _runs(machine)
-        if not lines:
-            raise conflict(
-                "OperationNotAllowed", f"{machine.name} is a router's image: give its command line a command, or use run-command."
-            )
-        said = await type_in(self._context, machine, lines)
-        await self._context.network.follow()
-        frames = ((Channel.TOKEN, b""), (Channel.OUT, said.encode()), (Channel.CODE, b"0"))
-        return Response(b"".join(frame(*each) for each in frames), media_type="application/octet-stream")
 
     def _guests(self, machine: Record) -> Any:
         """The insides of machines. ArmError 409 where there are none, or this one is off."""
@@ -111,7 +103,7 @@ class Machines:
         _runs(machine)
         return guests
 
-    async def _frames(self, token: str, session: Session) -> AsyncIterator[bytes]:
+    async def _frames(self, token: str, session: Session | Console) -> AsyncIterator[bytes]:
         try:
             yield frame(Channel.TOKEN, token.encode())
             while (chunk := await session.output.get()) is not None:
@@ -196,6 +188,50 @@ class Session:
         while chunk := await stream.read(CHUNK):
             await self.output.put((channel, chunk))
             self._moved = asyncio.get_running_loop().time()
+
+
+class Console:
+    """A session at a router's command line: one command, or lines of standard input, all at its end."""
+
+    def __init__(self, context: Context, machine: Record, command: str) -> None:
+        self._context, self._machine, self._lines = context, machine, bytearray(command.encode())
+        self._whole = bool(command)
+        self.output: asyncio.Queue[tuple[Channel, bytes] | None] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+
+    async def begin(self) -> None:
+        """A command is typed at once."""
+        if self._whole:
+            self._type()
+
+    def end(self) -> None:
+        """Nobody listens any more; what was typed is typed."""
+
+    async def feed(self, data: bytes, *, end: bool) -> None:
+        """More lines. ArmError 413 where they are too many."""
+        if self._whole:
+            return
+        self._lines += data
+        if len(self._lines) > MOST_TYPED:
+            raise ArmError(413, "RequestContentTooLarge", f"More than {MOST_TYPED} bytes were typed.")
+        if end:
+            self._whole = True
+            self._type()
+
+    def _type(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def _run(self) -> None:
+        try:
+            said = await type_in(self._context, self._machine, self._lines.decode(errors="replace"))
+            await self._context.network.follow()
+            await self.output.put((Channel.OUT, said.encode()))
+            await self.output.put((Channel.CODE, b"0"))
+        except DualhomeError as error:
+            await self.output.put((Channel.ERR, f"{error}\n".encode()))
+            await self.output.put((Channel.CODE, b"255"))
+        finally:
+            await self.output.put(None)
 
 
 def frame(channel: Channel, data: bytes) -> bytes:

@@ -18,13 +18,22 @@ NETPLAN: Final = """#!/bin/bash
 case $1 in apply|try) echo "netplan: interfaces and addresses of this machine are the network's; what its files say is not applied" >&2 ;; esac
 exit 0
 """
+IP: Final = """#!/bin/bash
+# A dummy device where the kernel has none: one end of a pair whose other end is up too.
+real=/dualhome-bin/real/ip
+case " $* " in *" type dummy "*) ;; *) exec $real "$@" ;; esac
+said=$($real "$@" 2>&1) && exit 0
+case $said in *"Unknown device type"*|*"not supported"*) ;; *) echo "$said" >&2; exit 2 ;; esac
+while [ $# -gt 0 ]; do case $1 in add|name|dev|-*|link|l) shift ;; *) name=$1; break ;; esac; done
+$real link add "$name" type veth peer name "${name:0:13}-p" && $real link set "${name:0:13}-p" up
+"""
 ABSENT: Final = """#!/bin/bash
 echo "$(basename "$0"): there is no IPsec in this machine; tunnels between networks are connections of virtual network gateways here" >&2
 exit 127
 """
 SHIMS: Final = {
     **dict.fromkeys(("apt", "apt-get", "aptitude", "yum", "dnf", "snap"), APT), **dict.fromkeys(("pip", "pip3"), PIP),
-    "systemctl": SYSTEMCTL, "service": SYSTEMCTL, "sudo": SUDO, "vtysh": VTYSH, "birdc": BIRDC, "birdcl": BIRDC, "birdc6": BIRDC, "frrinit.sh": INITIAL,
+    "systemctl": SYSTEMCTL, "service": SYSTEMCTL, "sudo": SUDO, "vtysh": VTYSH, "birdc": BIRDC, "birdcl": BIRDC, "birdc6": BIRDC, "frrinit.sh": INITIAL, "ip": IP,
     "iptables": IPTABLES, "iptables-legacy": IPTABLES, "iptables-nft": IPTABLES, "netplan": NETPLAN, **dict.fromkeys(("ipsec", "swanctl"), ABSENT),
     **dict.fromkeys((
         "add-apt-repository", "apt-key", "apt-cache", "reboot", "shutdown", "poweroff", "hostnamectl", "timedatectl", "ufw", "cloud-init", "waagent",
@@ -32,8 +41,8 @@ SHIMS: Final = {
         "debconf-set-selections", "loginctl", "unattended-upgrade",
     ), QUIET),
 }  # fmt: skip
-REAL: Final = ("vtysh", "birdc", "iptables")
+REAL: Final = ("vtysh", "birdc", "iptables", "ip")
 INSTEAD: Final = (
-    "usr/bin/apt", "usr/bin/apt-get", "usr/bin/systemctl", "usr/sbin/service", "usr/bin/sudo", "usr/bin/vtysh", "usr/sbin/birdc", "usr/sbin/birdcl",
+    "usr/bin/apt", "usr/bin/apt-get", "usr/bin/systemctl", "usr/sbin/service", "usr/bin/sudo", "usr/bin/vtysh", "usr/sbin/birdc", "usr/sbin/birdcl", "usr/bin/ip",
     "usr/lib/frr/frrinit.sh", "usr/sbin/iptables", "usr/sbin/reboot", "usr/sbin/shutdown", "usr/sbin/poweroff", "usr/sbin/modprobe",
 )  # fmt: skip
