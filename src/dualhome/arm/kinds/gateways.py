@@ -60,6 +60,11 @@ class Gateway(Kind):
         given.setdefault("vpnType", "RouteBased")
         given.setdefault("enableBgp", False)
         given["activeActive"] = bool(given.get("activeActive", False))
+        for part in given["ipConfigurations"]:
+            if kind == "Vpn" and not part["properties"].get("publicIPAddress"):
+                raise bad_request(
+                    "InvalidRequestFormat", f"ipConfiguration {part['name']} of VPN gateway {call.id.name} needs a publicIPAddress."
+                )
         if kind == "Vpn" and given["activeActive"] and len(given["ipConfigurations"]) < 2:
             raise bad_request(
                 "ActiveActiveGatewayNeedsTwoIpConfigurations", f"Gateway {call.text} with activeActive needs two ipConfigurations."

@@ -189,7 +189,8 @@ class Subnet(Kind):
             ]
             if outside:
                 raise bad_request(
-                    "InUseSubnetCannotBeUpdated", f"Subnet {call.id.name} is in use ({', '.join(outside[:3])}) and cannot be updated."
+                    "InUsePrefixCannotBeDeleted",
+                    f"IpPrefix of subnet {call.id.name} has active allocations ({', '.join(outside[:3])}) and cannot be deleted.",
                 )
         given.setdefault("privateEndpointNetworkPolicies", "Disabled")
         given.setdefault("privateLinkServiceNetworkPolicies", "Enabled")
