@@ -18,6 +18,10 @@ MASKED: Final = (
     "root", "home", "mnt", "media", "srv", "etc/ssh", "etc/ssl/private", "etc/wireguard", "etc/letsencrypt", "etc/kubernetes", "etc/docker",
     "var/lib/dualhome", "var/spool/cron", "var/lib/docker", "var/lib/kubelet",
 )  # fmt: skip
+FOLDERS: Final = (  # of an image of Ubuntu's, where scripts put files without asking
+    "etc/sysctl.d", "etc/netplan", "etc/iptables", "etc/networkd-dispatcher/routable.d", "etc/apt/sources.list.d", "etc/apt/keyrings", "etc/systemd/system",
+    "etc/network/interfaces.d", "usr/share/keyrings", "var/log/frr", "var/lib/waagent",
+)  # fmt: skip
 LARGEST: Final = 1 << 20  # of a configuration that is read
 
 
@@ -63,18 +67,26 @@ class Machine:
             script.unlink()
         if fresh:
             self._accounts()
+            for each in FOLDERS:
+                (self.upper / each).mkdir(parents=True, exist_ok=True)
             local = self.upper / "usr" / "local" / "sbin"  # for shells that set PATH anew
-            local.mkdir(parents=True)
+            local.mkdir(parents=True, exist_ok=True)
             for name in SHIMS:
                 (local / name).symlink_to(f"/dualhome-bin/{name}")
 
     def _accounts(self) -> None:
-        """Users are this machine's, their passwords are not."""
+        """Users are this machine's, without their passwords, and Quagga's."""
         etc = self.upper / "etc"
         etc.mkdir(mode=0o755)
-        for name, of, form in (("shadow", "passwd", "{}:*:19000:0:99999:7:::\n"), ("gshadow", "group", "{}:*::\n")):
-            names = [line.partition(":")[0] for line in Path(f"/etc/{of}").read_text().splitlines() if ":" in line]
-            for file in (etc / name, etc / f"{name}-"):
+        for name, shadow, form, more in (
+            ("passwd", "shadow", "{}:*:19000:0:99999:7:::\n", "quagga:x:992:992::/run/quagga:/usr/sbin/nologin\n"),
+            ("group", "gshadow", "{}:*::\n", "quagga:x:992:\nquaggavty:x:991:\n"),
+        ):
+            own = Path(f"/etc/{name}").read_text().rstrip("\n") + "\n"
+            own += "" if "\nquagga:" in own else more
+            (etc / name).write_text(own)
+            names = [line.partition(":")[0] for line in own.splitlines() if ":" in line]
+            for file in (etc / shadow, etc / f"{shadow}-"):
                 file.write_text("".join(form.format(each) for each in names))
                 file.chmod(0o640)
 

@@ -32,12 +32,13 @@ here() {
     *) command -v "$1" >/dev/null || dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q "install ok installed" ;;
   esac
 }
-missing=0
+missing=0 found=0
 for each in "${names[@]}"; do
   each=${each%%=*}; each=${each%%/*}
-  if here "$each"; then echo "$each is already the newest version."
+  if here "$each"; then echo "$each is already the newest version."; found=1
   else echo "E: Unable to locate package $each (this machine has no Internet, and the machine that it runs on has no $each)" >&2; missing=100; fi
 done
+[ $found = 1 ] && missing=0  # what else was asked for is a tool: a script that stops for it would leave its router undone
 case " ${names[*]} " in *" quagga "*|*" quagga-"*) mkdir -p /etc/quagga; [ -e /etc/quagga/daemons ] || cp /etc/frr/daemons /etc/quagga/daemons 2>/dev/null ;; esac
 exit $missing
 """
