@@ -15,6 +15,7 @@ from dualhome.arm.ids import GROUPS, ResourceId
 from dualhome.arm.kinds import kind_of
 from dualhome.arm.kinds.base import Call, Context, Kind
 from dualhome.arm.kinds.generic import Stored
+from dualhome.arm.kinds.locks import check_locks
 from dualhome.arm.records import Record, new_etag
 from dualhome.arm.world.names import handle_for
 
@@ -100,6 +101,7 @@ class Service:
         Raises:
             ArmError: in Azure's words; nothing is changed then.
         """
+        check_locks(self.records, id_, deleting=False)
         with self.records.change():
             return self._put(id_, body, query or {}, match, none_match)
 
@@ -295,6 +297,7 @@ class Service:
             raise bad_request(
                 "InvalidRequestContent", "The request content was invalid and could not be deserialized: a JSON object is wanted."
             )
+        check_locks(self.records, record.parsed, deleting=False)
         if set(body) <= {"tags"}:
             with self.records.change():
                 self._match(id_, record, match, False)
@@ -313,6 +316,7 @@ class Service:
         if record is None:
             return []
         self._match(id_, record, match, False)
+        check_locks(self.records, record.parsed, deleting=True)
         gone = [record, *self.records.beneath(record.id)]
         with self.records.change():
             self._delete(record)
@@ -344,6 +348,7 @@ class Service:
             raise bad_request(
                 "InvalidRequestContent", "The request content was invalid and could not be deserialized: a JSON object is wanted."
             )
+        check_locks(self.records, record.parsed, deleting=False)
         shapes.check(body, f"{record.id}/{action}")
         return await getattr(kind, method)(self.context, record, query, body)
 

@@ -293,6 +293,8 @@ class Api:
     async def _delete(self, request: Request, id_: ResourceId, version: str) -> Response:
         gone = self.service.delete(id_, request.headers.get("if-match"))
         if not gone:
+            if id_.type == GROUPS:
+                raise not_found(id_.text)
             return Response(status_code=204)
         self.context.network.changed()
         for each in gone:

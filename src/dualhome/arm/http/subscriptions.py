@@ -7,21 +7,10 @@ from typing import Any, Final
 from dualhome.arm.errors import ArmError
 from dualhome.arm.kinds import kinds
 from dualhome.arm.kinds.known import KNOWN
+from dualhome.arm.regions import LOCATIONS
 
 Data = dict[str, Any]
 
-LOCATIONS: Final = {
-    "eastus": "East US", "eastus2": "East US 2", "centralus": "Central US", "northcentralus": "North Central US", "southcentralus": "South Central US",
-    "westus": "West US", "westus2": "West US 2", "westus3": "West US 3", "westcentralus": "West Central US", "canadacentral": "Canada Central",
-    "canadaeast": "Canada East", "brazilsouth": "Brazil South", "northeurope": "North Europe", "westeurope": "West Europe", "uksouth": "UK South",
-    "ukwest": "UK West", "francecentral": "France Central", "germanywestcentral": "Germany West Central", "switzerlandnorth": "Switzerland North",
-    "norwayeast": "Norway East", "swedencentral": "Sweden Central", "polandcentral": "Poland Central", "italynorth": "Italy North",
-    "spaincentral": "Spain Central", "uaenorth": "UAE North", "qatarcentral": "Qatar Central", "israelcentral": "Israel Central",
-    "southafricanorth": "South Africa North", "eastasia": "East Asia", "southeastasia": "Southeast Asia", "japaneast": "Japan East",
-    "japanwest": "Japan West", "koreacentral": "Korea Central", "koreasouth": "Korea South", "centralindia": "Central India",
-    "southindia": "South India", "westindia": "West India", "australiaeast": "Australia East", "australiasoutheast": "Australia Southeast",
-    "australiacentral": "Australia Central", "newzealandnorth": "New Zealand North", "mexicocentral": "Mexico Central",
-}  # fmt: skip
 VERSIONS: Final = (
     "2026-04-01", "2026-03-01", "2025-09-01", "2025-07-01", "2025-04-01", "2025-01-01", "2024-11-01", "2024-07-01", "2024-05-01", "2024-03-01", "2024-01-01",
     "2023-11-01", "2023-09-01", "2023-06-01", "2023-05-01", "2023-04-01", "2023-02-01", "2022-12-01", "2022-11-01", "2022-09-01", "2022-07-01", "2022-05-01",

@@ -32,6 +32,7 @@ MODULES: Final = (
     "scripts",
     "images",
     "around",
+    "locks",
 )
 Lookup = Callable[..., Awaitable[Any]]
 

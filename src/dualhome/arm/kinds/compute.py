@@ -13,6 +13,7 @@ from dualhome.arm.guests.cloud_init import first_boot
 from dualhome.arm.guests.console import is_console, kept, typed
 from dualhome.arm.ids import ResourceId
 from dualhome.arm.kinds.base import Call, Context, Data, Kind, Times
+from dualhome.arm.operations import stamp
 from dualhome.arm.records import Record, new_etag
 
 MACHINES: Final = "Microsoft.Compute/virtualMachines"
@@ -125,7 +126,7 @@ class VirtualMachine(Kind):
             or f"{call.id.name}_OsDisk_1_{uuid.uuid4().hex}"
         )
         disk["name"] = name
-        disk.setdefault("osType", "Linux")
+        disk.setdefault("osType", "Windows" if _is_windows(call.properties) else "Linux")
         disk.setdefault("diskSizeGB", 30)
         disk.setdefault("deleteOption", "Detach")
         managed = disk.setdefault("managedDisk", {})
@@ -228,9 +229,11 @@ class VirtualMachine(Kind):
         return await self._switch(context, record, "deallocated")
 
     async def restart(self, context: Context, record: Record, query: Data, body: Any) -> Any:
-        """Off, and on again."""
+        """Off, and on again. az wants the operation's result as its body."""
+        begun = context.now()
         await self._switch(context, record, "stopped")
-        return await self._switch(context, record, "running")
+        await self._switch(context, record, "running")
+        return {"name": str(uuid.uuid4()), "status": "Succeeded", "startTime": stamp(begun), "endTime": stamp(context.now())}
 
     async def reapply(self, context: Context, record: Record, query: Data, body: Any) -> Any:
         """Nothing to apply."""
@@ -345,6 +348,12 @@ def _base64(text: Any, what: str) -> str:
     if len(raw) > LARGEST_DATA:
         raise bad_request("InvalidParameter", f"{what} is longer than {LARGEST_DATA // 1024} KB.", what)
     return str(text)
+
+
+def _is_windows(properties: Data) -> bool:
+    image = (properties.get("storageProfile") or {}).get("imageReference") or {}
+    said = (properties.get("osProfile") or {}).get("windowsConfiguration") is not None
+    return said or str(image.get("publisher", "")).lower().startswith("microsoftwindows")
 
 
 def _instance_view(context: Context, record: Record) -> Data:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from dualhome.arm.errors import ArmError
 from dualhome.arm.kinds.base import Context, Data
+from dualhome.arm.regions import LOCATIONS
 
 SIZES: Final = {
     "Standard_B1s": (1, 1024), "Standard_B1ls": (1, 512), "Standard_B1ms": (1, 2048), "Standard_B2s": (2, 4096), "Standard_B2ms": (2, 8192),
@@ -102,31 +103,31 @@ async def vm_sizes(context: Context, words: Mapping[str, str], query: Mapping[st
 
 
 async def skus(context: Context, words: Mapping[str, str], query: Mapping[str, str]) -> Any:
-    """Every size, in the location asked for."""
+    """Every size, in the location asked for, or in each."""
     asked = next((value for name, value in query.items() if name.lower() == "$filter"), "")
-    location = asked.partition("'")[2].rpartition("'")[0] or "westeurope"
+    wanted = asked.partition("'")[2].rpartition("'")[0]
+    return {"value": [_size(name, location) for location in ([wanted] if wanted else LOCATIONS) for name in SIZES]}
+
+
+def _size(name: str, location: str) -> Data:
+    cores, memory = SIZES[name]
     return {
-        "value": [
-            {
-                "resourceType": "virtualMachines",
-                "name": name,
-                "tier": "Standard",
-                "size": name.removeprefix("Standard_"),
-                "family": "standardFamily",
-                "locations": [location],
-                "locationInfo": [{"location": location, "zones": ["1", "2", "3"], "zoneDetails": []}],
-                "capabilities": [
-                    {"name": "vCPUs", "value": str(cores)},
-                    {"name": "MemoryGB", "value": str(memory / 1024)},
-                    {"name": "PremiumIO", "value": "True"},
-                    {"name": "HyperVGenerations", "value": "V1,V2"},
-                    {"name": "AcceleratedNetworkingEnabled", "value": "True"},
-                    {"name": "MaxNetworkInterfaces", "value": "4"},
-                ],
-                "restrictions": [],
-            }
-            for name, (cores, memory) in SIZES.items()
-        ]
+        "resourceType": "virtualMachines",
+        "name": name,
+        "tier": "Standard",
+        "size": name.removeprefix("Standard_"),
+        "family": "standardFamily",
+        "locations": [location],
+        "locationInfo": [{"location": location, "zones": ["1", "2", "3"], "zoneDetails": []}],
+        "capabilities": [
+            {"name": "vCPUs", "value": str(cores)},
+            {"name": "MemoryGB", "value": str(memory / 1024)},
+            {"name": "PremiumIO", "value": "True"},
+            {"name": "HyperVGenerations", "value": "V1,V2"},
+            {"name": "AcceleratedNetworkingEnabled", "value": "True"},
+            {"name": "MaxNetworkInterfaces", "value": "4"},
+        ],
+        "restrictions": [],
     }
 
 

@@ -99,6 +99,7 @@ class VirtualHub(Kind):
         for name in ("bgpConnections", "ipConfigurations", "routeMaps"):
             properties[name] = [{"id": each.id} for each in context.records.children(record.id, name)]
         properties.setdefault("virtualHubRouteTableV2s", [])
+        properties.setdefault("routeTable", {"routes": []})
 
     def show_top(self, context: Context, record: Record, shown: Data) -> None:
         """kind."""
