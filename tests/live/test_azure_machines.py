@@ -128,3 +128,33 @@ def test_frr_at_its_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         lab.run("sudo systemctl stop frr")
         assert until(lambda: lab.learned() == {}, 30)
         assert "failed to connect to any daemons" in lab.run("vtysh -c 'show bgp summary'")
+
+
+def test_what_a_machine_has_set_up_stays_when_it_becomes_a_router(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A virtual machine with an address on its loopback, a rule of nftables and a daemon; then its NIC forwards, and FRR speaks in it."""
+    monkeypatch.setenv("DUALHOME_HOME", str(tmp_path))
+    with served(tmp_path, engine="live") as server:
+        lab = Lab(server)
+        lab.client.ask("DELETE", f"{lab.path('virtualHubs/rs/bgpConnections/nva')}?api-version=2025-07-01")
+        lab.machine(None)
+        lab.nic("nva-nic", "nva", False)
+        lab.run(
+            "ip addr add 192.0.2.1/32 dev lo; iptables -t nat -A POSTROUTING -o eth0 -j MASQUERADE; setsid sleep 4321 >/dev/null 2>&1 &"
+        )
+        ask = (
+            "ip -br addr show lo",
+            "nft list ruleset | grep -c masquerade",
+            "pgrep -fc '^sleep 4321'",
+            "ip -j route show default",
+            "stat -Lc %i /proc/self/ns/net",
+        )
+        before = lab.run(*ask)
+        lab.nic("nva-nic", "nva", True)
+        lab.put("virtualHubs/rs/bgpConnections/nva", {"peerIp": "10.1.2.4", "peerAsn": 65001})
+        peers = [f" neighbor 10.1.0.{n} {word}" for n in (4, 5) for word in ("remote-as 65515", "ebgp-multihop")]
+        text = ["router bgp 65001", " no bgp ebgp-requires-policy", *peers, " address-family ipv4 unicast", "  network 192.0.2.1/32"]
+        lab.run("cat >/etc/frr/frr.conf <<X", *text, "X")
+        assert until(lambda: lab.learned() == {"192.0.2.1/32": "65001"}, 60), lab.learned()
+        after = lab.run(*ask)
+        assert after.replace('"metric":4026531840,', "") == before
+        assert '"metric":4026531840,' in after  # what FRR would have as a default route goes before ours

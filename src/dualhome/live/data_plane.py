@@ -49,7 +49,9 @@ class DataPlane:
         self._fabric.attach(fresh)
         self._layout, self._sides, self.ports = layout, sides, ports_of(layout, self._numbers)
         for name, node in layout.nodes.items():
-            if name not in self._routes and not node.external:
+            if name in self._routes:
+                self._routes[name].follow(self._engine.foreign(name))
+            elif not node.external:
                 mine = self._routes[name] = Routes(name, self._nodes.handle(name), beside=node.role == "internet")
                 mine.foreign = self._engine.foreign(name)
 

@@ -130,6 +130,21 @@ class Routes:
         self._known = wanted
         return todo.writes
 
+    def follow(self, foreign: bool) -> None:
+        """Whether somebody else's program writes the node's routes of BGP is another thing now: those that are there get other metrics, the new ones first.
+
+        Raises:
+            SystemRefused: the kernel refuses one.
+        """
+        if foreign == self.foreign:
+            return
+        before = {prefix: self._metric(prefix) for prefix in self._routes}
+        self.foreign = foreign
+        self._routes_put(list(self._routes.items()))
+        for metric in sorted(set(before.values())):
+            gone = [_key(prefix) for prefix, old in before.items() if old == metric != self._metric(prefix)]
+            self._check(self.kernel.routes(drop=gone, metric=metric), "removing a route")
+
     def forget_device(self, device: str) -> None:
         """It is gone, and the kernel has dropped what led to it."""
         for key in [key for key in self._devices if key[1] == device]:

@@ -149,6 +149,8 @@ class Nodes:
             self._finish(node)
         for name, node in layout.nodes.items():
             before = self._there.get(name)
+            if before is not None and before.role != node.role:
+                self._promote(before, node)
             if before is not None and ruleset(node) != ruleset(before):
                 self._filter(node)
             stale = tuple(each for each in before.interfaces if each not in node.interfaces) if before is not None else ()
@@ -175,6 +177,16 @@ class Nodes:
         handle.sysctl([*COMMON, *(FORWARDS if node.forwards else ())])
         handle.link_up("lo")
         handle.addresses([("lo", f"{address}/{WIDTH[address.version]}") for address in node.addresses])
+
+    def _promote(self, before: Node, node: Node) -> None:
+        """A virtual machine that is an NVA from now on."""
+        handle = self._handles[node.name]
+        handle.sysctl(list(FORWARDS))
+        put, drop = (
+            [("lo", f"{each}/{WIDTH[each.version]}") for each in one.addresses if each not in other.addresses]
+            for one, other in ((node, before), (before, node))
+        )
+        handle.addresses(put, drop)
 
     def _plug(self, layout: Layout, ends: Iterable[tuple[Node, Interface]]) -> None:
         """Both ends of each interface, up; addresses and the one neighbor. Over some wires there are tunnels."""
@@ -258,7 +270,12 @@ class Nodes:
 
 
 def _made_anew(node: Node, wanted: Node) -> bool:
-    """Whether a node that is there is another kind of node, or has other addresses of its own, so that it can't become the wanted one."""
+    """Whether a node that is there is another kind of node, or has other addresses of its own, so that it can't become the wanted one.
+
+    A virtual machine becomes an NVA where it is: what runs in it, and what it has set up, stays.
+    """
+    if (node.role, wanted.role) == ("vm", "nva") and not wanted.external:
+        return False
     return (node.role, node.addresses, node.forwards, node.clients) != (wanted.role, wanted.addresses, wanted.forwards, wanted.clients)
 
 
