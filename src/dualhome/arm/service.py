@@ -339,7 +339,7 @@ class Service:
     # --- acting -------------------------------------------------------------------------------------------------------
 
     async def act(self, record: Record, action: str, query: Mapping[str, str], body: Any) -> Any:
-        """POST …/{action}. Raises ArmError where the type has no such action."""
+        """POST …/{action}: what it answers; a record as GET shows it. Raises ArmError where the type has no such action."""
         kind = kind_of(record.type)
         method = kind.actions.get(action.lower())
         if method is None:
@@ -350,7 +350,8 @@ class Service:
             )
         check_locks(self.records, record.parsed, deleting=False)
         shapes.check(body, f"{record.id}/{action}")
-        return await getattr(kind, method)(self.context, record, query, body)
+        answer = await getattr(kind, method)(self.context, record, query, body)
+        return self.show(answer) if isinstance(answer, Record) else answer
 
     async def view(self, record: Record, view: str, query: Mapping[str, str]) -> Any:
         """GET …/{view}."""

@@ -224,12 +224,12 @@ class Gateway(Kind):
         return await told(context, record, ask)
 
     async def reset(self, context: Context, record: Record, query: Data, body: Any) -> Any:
-        """Its sessions end, and come up again."""
+        """Its sessions end, and come up again; the answer is the gateway."""
         name = context.network.name_of(record.key)
         if name:
             await context.network.drill(f"{name}#0")
             await context.network.undo([f"{name}#0"])
-        return None
+        return record
 
     async def devices(self, context: Context, record: Record, query: Data, body: Any) -> Any:
         """There are none to name."""
