@@ -1,8 +1,12 @@
-"""Requests made of the OpenAPI description: no 5xx, and no answer that it does not have."""
+"""Requests made of the OpenAPI description: no 5xx, and no answer that it does not have.
+
+DUALHOME_EXAMPLES=60 makes some ten thousand of them, DUALHOME_SEED others; `pytest -s` shows the summary.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import ssl
 import subprocess
 import urllib.parse
@@ -13,6 +17,7 @@ from dualhome.arm.kinds import kinds
 from dualhome.arm.openapi import description
 from tests.arm.served import SDK, needs_sdk, served
 
+EXAMPLES = os.environ.get("DUALHOME_EXAMPLES", "2")  # of each operation
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
 
@@ -75,13 +80,14 @@ def test_no_5xx_and_nothing_undescribed(tmp_path: Path) -> None:
             "--phases",
             "fuzzing",
             "-n",
-            "2",
+            EXAMPLES,
             "--seed",
-            "1",
+            os.environ.get("DUALHOME_SEED", "1"),
             "--no-color",
         ]
         command += ["--exclude-path", "/subscriptions/{subscription}/resourceGroups/{group}"]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        print(done.stdout.partition("SUMMARY")[2] or done.stdout[-3000:])
         assert done.returncode == 0, done.stdout.partition("FAILURES")[2][:3000]
         statuses = [json.loads(line)["status"] for line in (tmp_path / "serve" / "audit.log").read_text().splitlines()]
         assert len(statuses) > 100
