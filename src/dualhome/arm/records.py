@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -121,11 +121,11 @@ class Records:
 
     def of_type(self, type_: str) -> list[Record]:
         """All of a type, such as `Microsoft.Network/virtualNetworks`, in the order of making."""
-        return [self._all[key] for key in self._by_type.get(type_.lower(), ())]
+        return _by_number(self._all[key] for key in self._by_type.get(type_.lower(), ()))
 
     def children(self, id_: str, type_: str | None = None) -> list[Record]:
         """Right beneath a resource, group or subscription; only of a type (its last word, such as `subnets`) where one is given."""
-        found = [self._all[key] for key in self._children.get(key_of(id_), ())]
+        found = _by_number(self._all[key] for key in self._children.get(key_of(id_), ()))
         return found if type_ is None else [each for each in found if each.type.rpartition("/")[2].lower() == type_.lower()]
 
     def beneath(self, id_: str) -> list[Record]:
@@ -225,6 +225,11 @@ class Records:
         for to in references(record.body):
             for known in _and_above(to):
                 self._referrers.get(known, {}).pop(key, None)
+
+
+def _by_number(records: Iterable[Record]) -> list[Record]:
+    """In the order of making, whichever of them were changed since."""
+    return sorted(records, key=lambda each: each.number)
 
 
 def _row(record: Record) -> str:

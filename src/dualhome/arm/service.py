@@ -144,7 +144,7 @@ class Service:
         self._match(id_, old, match, none_match)
         if old is not None:
             return old.parsed, old
-        pattern = GROUP_NAME if kind.type == GROUPS else NAME
+        pattern = kind.names or (GROUP_NAME if kind.type == GROUPS else NAME)
         if id_.namespace.lower() in ("microsoft.network", "microsoft.resources") and not pattern.match(id_.name):
             raise bad_request(
                 "InvalidResourceName",
@@ -354,9 +354,10 @@ class Service:
         return self.show(answer) if isinstance(answer, Record) else answer
 
     async def view(self, record: Record, view: str, query: Mapping[str, str]) -> Any:
-        """GET …/{view}."""
+        """GET …/{view}: what it answers; a list of records as a collection shows it."""
         kind = kind_of(record.type)
-        return await getattr(kind, kind.views[view.lower()])(self.context, record, query)
+        answer = await getattr(kind, kind.views[view.lower()])(self.context, record, query)
+        return {"value": [self.show(each) for each in answer]} if isinstance(answer, list) else answer
 
 
 def _without_nulls(value: Any) -> Any:

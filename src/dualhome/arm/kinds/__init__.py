@@ -33,6 +33,7 @@ MODULES: Final = (
     "images",
     "around",
     "locks",
+    "zones",
 )
 Lookup = Callable[..., Awaitable[Any]]
 

@@ -5,6 +5,7 @@ A kind is a class with one instance, registered in `kinds.KINDS`. What it does n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -117,6 +118,7 @@ class Kind:
     top: ClassVar[frozenset[str]] = frozenset()  # members beside the common ones at the top of the resource
     location: ClassVar[bool] = True  # whether one must be given (top-level types only)
     has_etag: ClassVar[bool] = True
+    names: ClassVar[re.Pattern[str] | None] = None  # what its names look like, where they aren't as most of Azure's
     created: ClassVar[int] = 201  # the status of a PUT that makes one
     times: ClassVar[Times] = Times()
     in_use: ClassVar[tuple[int, str]] = (400, "InUseResourceCannotBeDeleted")  # how deleting it is refused while others refer to it
