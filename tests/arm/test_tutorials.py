@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.arm.served import AZ, Served, needs_az, served
+from tests.arm.served import AZ, DUALHOME, Served, needs_az, served
 
 pytestmark = needs_az
 READY = 'set -euo pipefail\nexec 3>&1 >/dev/null\nshow() { printf "\\n=== %s\\n" "$1" >&3; shift; az "$@" -o json >&3; }\n'
@@ -125,6 +125,16 @@ show again network nic show-effective-route-table -g myRouteServerRG -n myVMVMNi
     assert learned in routes(said["routes"])
     assert learned not in routes(said["after"])
     assert learned in routes(said["again"])
+
+
+def test_a_shell_that_is_told_once(server: Served) -> None:
+    """`eval "$(dualhome env)"`, then az as ever."""
+    script = f'eval "$({DUALHOME} env)"; az group create -n rg -l westeurope -o none && az group list --query "[].name" -o tsv'
+    path = f"{AZ.parent}:{server.environment['PATH']}"
+    environment = {name: value for name, value in server.environment.items() if name != "DUALHOME_AZ"} | {"PATH": path}
+    done = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, check=False, cwd=server.home)
+    assert (done.returncode, done.stdout) == (0, "rg\n"), done.stderr
+    assert not (server.home / ".azure").exists(), "nobody's own configuration is touched"
 
 
 def routes(table: Any) -> list[tuple[str, str, str]]:

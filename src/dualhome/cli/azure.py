@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 CLOUD: Final = "dualhome"
 SHELLS: Final = ("bash", "fish", "powershell", "json")
+MISSING_AZ: Final = (
+    "az is not installed: python3 -m venv ~/az && ~/az/bin/pip install azure-cli, then put ~/az/bin on PATH, or its path into $DUALHOME_AZ"
+)
 ShellOption = Annotated[str, typer.Option("--shell", metavar="WORD", help="bash, fish, powershell or json.")]
 principal = typer.Typer(help="Service principals of the server that runs: who may do what.", no_args_is_help=True)
 
@@ -34,8 +37,10 @@ def env(shell: ShellOption = "bash") -> None:
     if shell not in SHELLS:
         raise RequestError(f"no shell {shell!r} (there are {', '.join(SHELLS)})")
     found = variables()
-    ours = str(directory(home()).absolute())
-    found["PATH"] = os.pathsep.join([ours, *(each for each in os.environ.get("PATH", os.defpath).split(os.pathsep) if each != ours)])
+    ours, program = str(directory(home()).absolute()), _find_az()
+    found["PATH"] = os.pathsep.join([ours, *_others()])
+    if program is not None:
+        found["DUALHOME_AZ"] = program
     if shell == "json":
         show_json(found)
         return
@@ -49,9 +54,11 @@ def env(shell: ShellOption = "bash") -> None:
     if shell == "powershell":
         print(f"# once: Add-AzEnvironment -Name {CLOUD} -ARMEndpoint {url}/")
     else:
-        print(f"# once, for az: az cloud register -n {CLOUD} --endpoint-resource-manager {url} && az cloud set -n {CLOUD}")
-        print('#               az login --service-principal -u "$AZURE_CLIENT_ID" -p "$AZURE_CLIENT_SECRET" --tenant "$AZURE_TENANT_ID"')
-        print("# or let `dualhome az -- …` do that, without touching your own configuration of az")
+        print(
+            "# az, ssh and scp on PATH are programs of ours then: they speak to this server and its machines, and don't touch what you have configured"
+        )
+        if program is None:
+            print(f"# {MISSING_AZ}")
 
 
 def openapi() -> None:
@@ -74,12 +81,25 @@ def az(
 def _az() -> str:
     from dualhome.errors import SystemRefused
 
-    for candidate in (os.environ.get("DUALHOME_AZ"), shutil.which("az"), ".cache/az/bin/az"):
+    if (found := _find_az()) is None:
+        raise SystemRefused(MISSING_AZ)
+    return found
+
+
+def _find_az() -> str | None:
+    """The az of this machine: not the one of ours that `env` puts on PATH."""
+    for candidate in (os.environ.get("DUALHOME_AZ"), shutil.which("az", path=os.pathsep.join(_others())), ".cache/az/bin/az"):
         if candidate and os.access(candidate, os.X_OK):
             return str(Path(candidate).absolute())
-    raise SystemRefused(
-        "az is not installed: python3 -m venv ~/az && ~/az/bin/pip install azure-cli, then put ~/az/bin on PATH, or its path into $DUALHOME_AZ"
-    )
+    return None
+
+
+def _others() -> list[str]:
+    """Of PATH, all but our own directory."""
+    from dualhome.arm.place import home
+
+    ours = str((home() / "bin").absolute())
+    return [each for each in os.environ.get("PATH", os.defpath).split(os.pathsep) if each != ours]
 
 
 def _az_environment(program: str) -> Mapping[str, str]:

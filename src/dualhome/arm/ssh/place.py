@@ -1,4 +1,4 @@
-"""Where these programs are: a directory for PATH."""
+"""Where these programs are, and az beside them: a directory for PATH."""
 
 from __future__ import annotations
 
@@ -8,14 +8,20 @@ from pathlib import Path
 from typing import Final
 
 PROGRAMS: Final = ("ssh", "scp", "sshpass", "ssh-keyscan")
+AZ: Final = """#!/bin/sh
+# The az of this machine, logged in at the server that runs; as it is, for whoever has a configuration of their own.
+test -n "$AZURE_CONFIG_DIR" && test -n "$DUALHOME_AZ" && exec "$DUALHOME_AZ" "$@"
+exec {python} -I -m dualhome.cli az -- "$@"
+"""
 
 
 def directory(state: Path) -> Path:
     """The directory in the state directory, with the programs in it."""
     where = state / "bin"
     where.mkdir(parents=True, exist_ok=True, mode=0o755)
-    for name in PROGRAMS:
-        text = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -I -m dualhome.arm.ssh {name} "$@"\n'
+    python = shlex.quote(sys.executable)
+    texts = {name: f'#!/bin/sh\nexec {python} -I -m dualhome.arm.ssh {name} "$@"\n' for name in PROGRAMS}
+    for name, text in {**texts, "az": AZ.format(python=python)}.items():
         file = where / name
         if not file.exists() or file.read_text() != text:
             file.write_text(text)
