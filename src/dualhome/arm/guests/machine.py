@@ -101,7 +101,10 @@ class Machine:
             "merged": str(self.directory / "merged"),
             "keep": str(self.directory / "keep"),
             "masked": list(MASKED),
-            "hidden": [str(self.directory.parent.parent)],
+            "hidden": [
+                str(self.directory.parent.parent),
+                str(self.directory.parent.parent.with_name("az")),
+            ],  # the server's, and az's with its tokens
             "programs": str(self.programs),
             "instead": list(INSTEAD),
         }
