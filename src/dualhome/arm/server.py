@@ -152,7 +152,8 @@ class Server:
             return None
         allowed = self.options.run_commands if self.options.run_commands is not None else on_loopback(self.options.host)
         if not allowed:
-            shared["no_guests"] = "the server is not on loopback, and was started without --allow-run-command"
+            told = "with --no-run-command" if self.options.run_commands is False else "without --allow-run-command, and is not on loopback"
+            shared["no_guests"] = f"the server was started {told}"
             return None
         found, why = Guests.open(directory / "guests", self.backend.namespace_of, simulated=engine.word == "simulated")
         shared["guests"], shared["no_guests"] = found, why

@@ -153,6 +153,15 @@ def test_it_takes_the_right_to_run_commands(shell: Shell) -> None:
     assert "Permission denied" in said
 
 
+def test_no_run_command_is_no_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUALHOME_HOME", str(tmp_path))
+    with served(tmp_path, "--no-run-command") as server:
+        _lab(server)
+        code, out, said = Shell(server, tmp_path).run("ssh 10.0.0.4 id; scp 10.0.0.4:/etc/passwd .")
+        assert (code, out) == (1, "")
+        assert said.count("Nothing can be run in nva: the server was started with --no-run-command") == 2
+
+
 def test_command_lines() -> None:
     options = ssh(["-tt", "-p2222", "-oUser=joe", "-o", "ProxyJump=a@1.1.1.1,b@2.2.2.2:22", "10.0.0.4", "-l", "ann", "ls", "-l"])
     target = options.target(options.words[0])
