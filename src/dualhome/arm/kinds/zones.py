@@ -16,7 +16,8 @@ RECORDS: Final = {
     "privateDnsZones": ("A", "AAAA", "CNAME", "MX", "PTR", "SOA", "SRV", "TXT"),
 }
 RECORD_NAME: Final = re.compile(r"^(@|\*|(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_\-]*)(\.[A-Za-z0-9_]([A-Za-z0-9_\-]*))*)$")
-LINKS: Final = "Microsoft.Network/privateDnsZones/virtualNetworkLinks"
+PRIVATE: Final = "Microsoft.Network/privateDnsZones"
+LINKS: Final = f"{PRIVATE}/virtualNetworkLinks"
 
 
 class Zone(Kind):
@@ -29,9 +30,17 @@ class Zone(Kind):
         self._most = ZONES[word]
 
     def show(self, context: Context, record: Record, properties: Data) -> None:
-        """How many record sets it has."""
+        """How many record sets it has, and links."""
         properties["numberOfRecordSets"] = len(_sets(context, record))
         properties["maxNumberOfRecordSets"] = self._most
+        if record.type == PRIVATE:
+            links = context.records.children(record.id, "virtualNetworkLinks")
+            registering = [each for each in links if each.properties.get("registrationEnabled")]
+            properties |= {"numberOfVirtualNetworkLinks": len(links), "maxNumberOfVirtualNetworkLinks": 1000}
+            properties |= {
+                "numberOfVirtualNetworkLinksWithRegistration": len(registering),
+                "maxNumberOfVirtualNetworkLinksWithRegistration": 100,
+            }
 
     async def record_sets(self, context: Context, record: Record, query: Data) -> list[Record]:
         """All of them."""
@@ -55,6 +64,8 @@ class RecordSet(Kind):
         """Its whole name."""
         zone = record.parsed.names[0]
         properties["fqdn"] = f"{zone}." if record.name == "@" else f"{record.name}.{zone}."
+        if record.type.startswith(PRIVATE):
+            properties["isAutoRegistered"] = False
 
 
 class Link(Kind):
