@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
 from dualhome import _core
-from dualhome.bgp import judge, session, speaker
+from dualhome.bgp import fsm, judge, session, speaker
 from dualhome.bgp.link import Link
 
 
@@ -82,6 +83,78 @@ class KeepsDeadPeers(Rib):
             self._rib.peer_down(peer, **more)
 
 
+class KeepsStale(Rib):
+    """What a peer that was away has not told again, when it says that it told all, stays."""
+
+    def sweep_stale(self, peer: int, afi: int, safi: int) -> int:
+        return 0
+
+
+class MarksStaleTooLate(Rib):
+    """What a refresh doesn't repeat stays: its beginning is not heard."""
+
+    def mark_stale(self, peer: int, afi: int, safi: int) -> None:
+        pass
+
+
+class ForgetsOneInRefresh(Rib):
+    """Of a refresh with marks the first message is lost."""
+
+    def output(self, peer: int, max_bytes: int = 65536) -> bytes:
+        data, told, begun = self._rib.output(peer, max_bytes), b"", False
+        while data:
+            length = int.from_bytes(data[16:18])
+            message, data = data[:length], data[length:]
+            if message[18] == 2 and begun and length > 40:
+                begun = False
+                continue
+            begun = begun or (message[18] == 5 and message[21] == 1)
+            told += message
+        return told
+
+
+class OneTooMany(Rib):
+    """A limit is reached by one more than it says."""
+
+    def set_peer(self, peer: int, config: str) -> None:
+        given = json.loads(config)
+        if given["max_prefixes"]:
+            given["max_prefixes"]["limit"] += 1
+        self._rib.set_peer(peer, json.dumps(given))
+
+
+class ForgetsGreatNumbers(Rib):
+    """AS4_PATH is not read: AS_TRANS stays in paths (RFC 6793)."""
+
+    def receive(self, peer: int, updates: bytes) -> Any:
+        kept = b""
+        while updates:
+            length = int.from_bytes(updates[16:18])
+            message, updates = updates[:length], updates[length:]
+            kept += without_as4_path(message)
+        return self._rib.receive(peer, kept)
+
+
+def without_as4_path(message: bytes) -> bytes:
+    """Without attribute 17; a message that is not sound stays as it is."""
+    start = 23 + int.from_bytes(message[19:21])
+    rest, kept = message[start : start + int.from_bytes(message[start - 2 : start])], b""
+    nlri = message[start + len(rest) :]
+    while len(rest) > 3:
+        length = 4 + int.from_bytes(rest[2:4]) if rest[0] & 0x10 else 3 + rest[2]
+        kept += b"" if rest[1] == 17 else rest[:length]
+        rest = rest[length:]
+    body = message[19 : start - 2] + len(kept).to_bytes(2) + kept + nlri
+    return message[:16] + (19 + len(body)).to_bytes(2) + b"\2" + body
+
+
+def decides_at_once(self: speaker.Speaker, now: Any) -> None:
+    """After a restart it says so, and doesn't wait for anybody."""
+    for each in self._sessions.values():
+        each.restarted = True
+    self._restarted = False
+
+
 def losers_by_text(links: Sequence[Link], newest: Link, message: _core.OpenMessage, config: Any) -> list[Link]:
     """BGP Identifiers compare as text, not as numbers."""
     ours_stays = (config.router_id, config.local_asn) > (message.router_id, message.asn)
@@ -107,6 +180,15 @@ def losers(function: Callable[..., list[Link]]) -> Callable[[pytest.MonkeyPatch]
     return lambda patch: patch.setattr(session, "collision_losers", function)
 
 
+def hard_resets(patch: pytest.MonkeyPatch) -> None:
+    """Routes are kept after a Hard Reset, too."""
+    patch.setattr(fsm, "HARD_RESET", (0, 0))
+
+
+def restarts_early(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(speaker.Speaker, "_await_peers", decides_at_once)
+
+
 PLANTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "decision: MED after router ID": rib(MedAfterRouterId),
     "withdrawal in: lost beside announcements": rib(KeepsWithdrawn),
@@ -114,4 +196,11 @@ PLANTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "withdrawal: a peer's only route outlives it": rib(KeepsDeadPeers),
     "collision: identifiers as text": losers(losers_by_text),
     "collision: the lower identifier wins": losers(losers_of_the_other_end),
+    "restart: stale routes stay": rib(KeepsStale),
+    "restart: kept after a Hard Reset": hard_resets,
+    "restart: it decides before it has heard its peers": restarts_early,
+    "refresh: its beginning is not heard": rib(MarksStaleTooLate),
+    "refresh: one message is lost": rib(ForgetsOneInRefresh),
+    "limit: one too many": rib(OneTooMany),
+    "two octets: AS4_PATH is not read": rib(ForgetsGreatNumbers),
 }

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from dualhome.bgp.config import PeerConfig
 from dualhome.cli import run as command
 from dualhome.hunt.case import Kind
 from dualhome.hunt.draw import draw
@@ -26,6 +27,41 @@ def test_seeds_draw_every_network_and_every_fault() -> None:
     assert {fault.kind for case in cases for fault in case.faults} == set(Kind)
     assert {2, 3, 4, 5, 6} <= {len(case.speakers) for case in cases}
     assert draw(7) == draw(7) != draw(8)
+
+
+def test_seeds_draw_what_sessions_may_have() -> None:
+    """Graceful restart, enhanced refresh, AS numbers of two octets, each kind of limit: on one end, on both, on none."""
+    features = {"restart", "refresh", "two octets", "teardown", "drop", "warn"}
+    found = [
+        (_features(config.peers[peer]), _features(case.speakers[peer].peers[name]))
+        for case in map(draw, SEEDS)
+        for name, config in case.speakers.items()
+        for peer in config.peers
+    ]
+    for each in features:
+        assert {(False, False), (True, False)} <= {(each in near, each in far) for near, far in found}, each
+    assert any("restart" in near & far for near, far in found)
+    assert any("refresh" in near & far for near, far in found)
+
+
+def _features(peer: PeerConfig) -> set[str]:
+    session, policy = peer.session, peer.policy
+    has = {"restart": session.graceful_restart is not None, "refresh": session.enhanced_refresh, "two octets": not session.four_octet_as}
+    return {name for name, holds in has.items() if holds} | ({policy.max_prefixes_action} if policy.max_prefixes is not None else set())
+
+
+def test_routes_are_kept_in_some_of_them() -> None:
+    """What is drawn does happen: a process is killed, its peers keep its routes, and it waits for theirs."""
+    lines = _journal(5)
+    for each in ("its routes are kept for", "routes were kept long enough", "as one that restarts"):
+        assert any(each in line for line in lines), each
+    assert any("Maximum Number of Prefixes" in line for line in _journal(670))
+
+
+def _journal(seed: int) -> list[str]:
+    lines: list[str] = []
+    hunt(seed, tell=lines.append)
+    return lines
 
 
 def test_a_run_hangs_on_its_seed_alone() -> None:

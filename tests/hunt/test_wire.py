@@ -27,6 +27,49 @@ def test_an_open_of_ours() -> None:
     assert (said.four_octet_as, said.extended_message, said.route_refresh) == (True, True, True)
 
 
+def test_a_restart_in_an_open() -> None:
+    value = (0xC << 12 | 90).to_bytes(2) + b"\0\1\1\x80" + b"\0\2\1\0"
+    data = _core.encode_open(
+        asn=65001, hold_time_s=9, router_id="1.2.3.4", families=[(1, 1)], graceful_restart=False, more=[(64, value), (70, b"")]
+    )
+    said = read_open(data)
+    assert said.enhanced_refresh
+    assert said.restart == wire.Restart(has_restarted=True, on_notification=True, time_s=90, families=((1, 1), (2, 1)), forwards=((1, 1),))
+    with pytest.raises(MalformedError, match="Graceful Restart: cut off"):
+        wire.read_restart(value[:-1])
+
+
+OLD = Agreed(four_octet_as=False, longest=4096, families=((1, 1),), ebgp=True)
+
+
+def test_paths_of_two_octets() -> None:
+    """RFC 6793 section 4.2: the core writes both attributes, and what it means is read again."""
+    for path in ((65001, 65002), (65001, 4200000001), (4200000001, 65002, 4200000002)):
+        row = {"prefix": "10.0.0.0/8", "as_path": " ".join(map(str, path)), "next_hop": "10.0.0.1"}
+        [(_, message)] = split(_core.encode_updates(json.dumps([row]), False))
+        update = read_update(message, OLD)
+        assert update.announced[0][1].as_path == path
+        assert not update.is_remarkable
+
+
+@pytest.mark.parametrize(
+    ("two", "four", "what"),
+    [
+        ("0201" + "5ba0", "", "AS_TRANS without AS4_PATH"),
+        ("0201" + "fde9", "0202" + "0000fde9" + "0000fdea", "AS4_PATH"),
+        ("0201" + "fde9", "0201" + "0000fdea", "AS4_PATH"),
+        ("0201" + "5ba0", "0201" + "0000fdea", "AS4_PATH"),
+        ("0201" + "5ba0", "0201" + "00000000", "AS 0"),
+        ("0201" + "fde9", "0201" + "fa56ea01", "AS4_PATH"),
+    ],
+)
+def test_paths_of_two_octets_that_are_refused(two: str, four: str, what: str) -> None:
+    attributes = [ORIGIN, write_attribute(0x40, 2, bytes.fromhex(two)), VIA]
+    attributes += [write_attribute(0xC0, 17, bytes.fromhex(four))] if four else []
+    with pytest.raises(MalformedError, match=what):
+        read_update(write_update(attributes, [NET], []), OLD)
+
+
 def test_updates_of_ours() -> None:
     rows = [
         {"prefix": "10.0.0.0/8", "as_path": "65001 65002", "next_hop": "10.0.0.1", "med": 3, "communities": ["65001:7", "no-export"]},

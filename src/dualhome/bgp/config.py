@@ -39,6 +39,7 @@ class SessionConfig:
     enhanced_refresh: bool = False  # RFC 7313
     refresh_s: float = 300  # how long a peer may take to tell all its routes again
     extended_messages: bool = True  # RFC 8654
+    four_octet_as: bool = True  # RFC 6793; False: AS numbers of two octets, as an old speaker, whose own number has no more
     role: str | None = None  # what we are to the peer: provider | customer | peer | rs | rs-client (RFC 9234)
     role_strict: bool = False  # whether a peer that says nothing of its role is refused
 

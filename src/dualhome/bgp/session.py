@@ -365,6 +365,7 @@ class Session:
             hold_time_s=config.hold_time_s,
             router_id=config.router_id,
             families=list(config.families),
+            four_octet_as=config.four_octet_as,
             extended_message=config.extended_messages,
             graceful_restart=config.graceful_restart is None,
             more=more,

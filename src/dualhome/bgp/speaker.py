@@ -375,7 +375,7 @@ class Speaker:
                 case events.Up(open=message):
                     self.rib.peer_up(
                         number,
-                        four_octet_as=message.four_octet_as,
+                        four_octet_as=message.four_octet_as and session.config.four_octet_as,
                         families=[family for family in session.config.families if family in message.families],
                         max_message=65535 if message.extended_message else 4096,
                         router_id=message.router_id,

@@ -18,7 +18,7 @@ NOTHING: Final = Duration(0)
 class Kind(Enum):
     """What may befall a network; `node` is whom, `peer` toward whom."""
 
-    KILL = "the process ends, its transports are reset; started again after"
+    KILL = "the process ends, its transports are reset; started again, as one that restarts, after"
     VANISH = "the machine loses its power, its transports say nothing more; started again after"
     STOP = "stops by Cease/2; starts again after"
     SILENCE = "the link loses all packets for"

@@ -10,10 +10,11 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
-from typing import Final
+from typing import Any, Final
 
 from dualhome.bgp.config import IPV4_UNICAST, IPV6_UNICAST, OriginConfig, PeerConfig, SessionConfig, SpeakerConfig
 from dualhome.bgp.policy import PeerPolicy, Policy, Term
+from dualhome.bgp.restart import GracefulRestart
 from dualhome.hunt.case import Case, Change, Fault, Kind, Link
 from dualhome.net import Address, Prefix
 from dualhome.units import Duration, Instant, seconds
@@ -206,9 +207,28 @@ class _Drawing:
                 role_strict=(near, far) in self.roles and rng.random() < 0.5,
                 damping=rng.random() < 0.7,
                 extended_messages=rng.random() < 0.7,
+                graceful_restart=self._restart(rng),
+                enhanced_refresh=rng.random() < 0.6,
+                refresh_s=rng.choice((5, 60)),
+                four_octet_as=self.nodes[near].asn > 65535 or rng.random() < 0.85,
             )
             sides.append(PeerConfig(session=session, policy=self._policy(rng, near, far, version)))
         return sides[0], sides[1]
+
+    def _restart(self, rng: random.Random) -> GracefulRestart | None:
+        if rng.random() < 0.5:
+            return None
+        return GracefulRestart(restart_s=rng.choice((2, 15, 60)), stale_s=rng.choice((1, 10, 60)), defer_s=rng.choice((1, 10, 40)))
+
+    def _limit(self, rng: random.Random) -> Mapping[str, Any]:
+        """How many routes a peer may announce: more than there are, but for what is slipped in; or few, if that is only said."""
+        action = rng.choice(("teardown", "drop", "warn"))
+        all_ = len({*self.pool, Prefix.parse(SUMMARY)})
+        return (
+            {"max_prefixes": rng.randint(1, all_) if action == "warn" else all_, "max_prefixes_action": action}
+            if rng.random() < 0.3
+            else {}
+        )
 
     def _policy(self, rng: random.Random, near: str, far: str, version: int) -> PeerPolicy:
         us, peer = self.nodes[near], self.nodes[far]
@@ -234,6 +254,7 @@ class _Drawing:
             reject_martians=rng.random() < 0.2,
             requires_policy=rng.random() < 0.05,
             role=self.roles.get((near, far)),
+            **self._limit(rng),
             checks=(self._refusal(rng, peer),) if rng.random() < 0.1 else (),
             rules=(*first, *self._terms(rng, us, peer, outward=False)),
             export=tuple(self._terms(rng, us, peer, outward=True) for _ in range(rng.choice((0, 1, 1, 2)))),

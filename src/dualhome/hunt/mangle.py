@@ -26,9 +26,12 @@ BOTH = OPTIONAL | TRANSITIVE
 def slipped_in(rng: random.Random, asn: int, ebgp: bool, next_hop: Address, prefixes: Sequence[Prefix]) -> bytes:
     """A message of one's own making: an UPDATE of a route that is nowhere, sound or not, or another message."""
     draw = rng.random()
-    if draw < 0.75:
+    if draw < 0.68:
         update = _update(rng, asn, ebgp, next_hop, prefixes)
         return altered(rng, update) if rng.random() < 0.5 else update
+    if draw < 0.75:  # marks of a refresh in which nothing is told: all is forgotten (RFC 7313 section 4.2)
+        family = rng.choice((b"\0\1", b"\0\2"))
+        return b"".join(message(REFRESH, family + bytes([mark, 1])) for mark in rng.choice(((1, 2), (1, 2), (1,), (2,))))
     if draw < 0.82:
         return message(REFRESH, rng.choice((b"\0\1\0\1", b"\0\2\0\1", b"\0\1\7\1", b"\0\1\1\1", b"\0\x19\0\x46", b"\0\1\0")))
     if draw < 0.86:

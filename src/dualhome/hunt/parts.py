@@ -26,6 +26,13 @@ class Node:
     is_deferring: bool = False  # something happened of which nothing was decided yet
     asked_at: int = -1  # when its next tick is planned
 
+    def dropping(self) -> list[str]:
+        """Peers of which routes were dropped beyond a limit."""
+        if (speaker := self.speaker) is None:
+            return []
+        limited = [name for name, each in self.config.peers.items() if each.policy.max_prefixes_action == "drop"]
+        return [name for name in limited if speaker.rib.over_limit(speaker.peer_number(name))]
+
 
 @dataclass(slots=True)
 class Pipe:

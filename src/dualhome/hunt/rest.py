@@ -22,6 +22,10 @@ def _pair_unrest(world: World, a: str, b: str) -> str:
     near, far = world.nodes[a], world.nodes[b]
     if near.speaker is None or far.speaker is None or near.is_deferring:
         return f"{a} or {b} lies still, or has something to decide"
+    if near.speaker.restarting or near.dropping():
+        return f"{a} has restarted, or has dropped routes"
+    if near.shadow is not None and (near.shadow.talk.kept or any(each.is_pending for each in near.shadow.sessions.values())):
+        return f"{a} keeps routes of one that was away"
     mine, theirs = near.config.peers.get(b), far.config.peers.get(a)
     wanted = bool(mine and theirs and mine.enabled and theirs.enabled)
     if mine is None:
@@ -49,7 +53,7 @@ def check_rest(world: World) -> None:
             other = world.nodes[peer].shadow
             assert other is not None
             held = other.sessions[node.name]
-            if session.is_readable and not held.is_unsure and not held.unsure and held.received != session.told:
+            if not held.is_doubtful and not held.unsure and held.received != session.told:
                 raise BrokenError(f"{peer} holds {held.received} of {node.name}, which told it {session.told}")
     if not world.spoiled:
         _check_loops(world)

@@ -62,6 +62,10 @@ class Shadow:
                 raise BrokenError(
                     f"{Net(*key[0])} of {path.source.peer or 'ourselves'}: {seen(actual[key])}, and should be {visible(path)}"
                 )
+        self._check_limits()
+        if speaker.restarting:
+            self.talk.check_restart()
+            return
         decisions = {prefix: self._decide(prefix, all_, actual) for prefix, all_ in paths.items()}
         for prefix, decision in decisions.items():
             self._check_decision(prefix, decision, actual)
@@ -69,8 +73,22 @@ class Shadow:
         self._check_refused()
         pending = set(rib.pending())
         for peer, session in self.sessions.items():
-            if speaker.peer_number(peer) not in pending and session.is_readable:
+            if speaker.peer_number(peer) not in pending:
                 self._check_told(peer, session, paths, decisions)
+
+    def _check_limits(self) -> None:
+        """No session outlives more routes than its peer may announce (RFC 4486 section 4); what is beyond another limit is counted."""
+        for peer, session in self.sessions.items():
+            policy = self.speaker.config.peers[peer].policy
+            if policy.max_prefixes is None or session.is_doubtful or session.unsure:
+                continue
+            over = self.speaker.rib.over_limit(self.speaker.peer_number(peer))
+            if over != session.over and not session.was_doubtful:
+                raise BrokenError(
+                    f"{over} routes of {peer} are said to be beyond the limit of {policy.max_prefixes}, and {session.over} are"
+                )
+            if session.has_too_many:
+                raise BrokenError(f"{peer} announces {len(session.received)} routes, the limit is {session.limit}, and its session is up")
 
     def paths(self, actual: dict[tuple[Prefix, int], Route]) -> dict[Prefix, list[Path]]:
         """All paths that should be let in, by prefix; of those that are unsure, the ones that are."""
@@ -78,10 +96,10 @@ class Shadow:
         for origin in config.origins.values():
             paths[origin.prefix] = [self._own(origin)]
         for peer in config.peers:
-            if session := self.sessions.get(peer):
+            if session := self.talk.held(peer):
                 number = self.speaker.peer_number(peer)
                 source = self._source(peer, config.peers[peer].policy, number, session.router_id)
-                is_believed = session.is_unsure or (bool(session.unsure) and _summarizes(config.peers[peer].policy))
+                is_believed = session.is_doubtful or (bool(session.unsure) and _summarizes(config.peers[peer].policy))
                 if not is_believed:
                     for prefix, path in self._peers_paths(peer, session, source).items():
                         paths.setdefault(prefix, []).append(path)
@@ -237,7 +255,7 @@ class Shadow:
         """What the RIB answers of Adj-RIB-In and Adj-RIB-Out is what came and what was sent."""
         speaker = self.speaker
         for peer, session in self.sessions.items():
-            if session.is_unsure or session.unsure or not session.is_readable:
+            if session.is_doubtful or session.unsure:
                 continue
             refusals = self._refusals(peer, session)
             by_rule = {prefix for prefix, reason in refusals.items() if reason == "policy"}
@@ -259,9 +277,11 @@ class Shadow:
         """What was refused is kept, with its reason."""
         found = {(route.prefix, route.peer): route.reason for route in self.speaker.rejected()}
         wanted: dict[tuple[Prefix, int], str | None] = {}
-        for peer, session in self.sessions.items():
+        for peer in self.speaker.config.peers:
+            if (session := self.talk.held(peer)) is None:
+                continue
             number = self.speaker.peer_number(peer)
-            if session.is_unsure or session.unsure:
+            if session.is_doubtful or session.unsure:
                 wanted |= {key: reason for key, reason in found.items() if key[1] == number}
             else:
                 wanted |= {(prefix, number): reason for prefix, reason in self._refusals(peer, session).items()}

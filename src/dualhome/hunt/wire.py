@@ -24,7 +24,8 @@ KNOWN: Final = {
     7: (OPTIONAL | TRANSITIVE, 8, 0), 8: (OPTIONAL | TRANSITIVE, 4, 4), 9: (OPTIONAL, 4, 0), 10: (OPTIONAL, 4, 4), 14: (OPTIONAL, 5, 0),
     15: (OPTIONAL, 3, 0), 16: (OPTIONAL | TRANSITIVE, 8, 8), 32: (OPTIONAL | TRANSITIVE, 12, 12), 35: (OPTIONAL | TRANSITIVE, 4, 0),
 }  # fmt: skip
-EXACT: Final = (1, 3, 4, 5, 6, 7, 9, 35)
+EXACT: Final = (1, 3, 4, 5, 6, 7, 9, 18, 35)
+AS4_PATH, AS4_AGGREGATOR, AS_TRANS = 17, 18, 23456
 REMARKABLE: Final = frozenset({*range(11, 14), *range(17, 32), *range(33, 35), *range(36, 51), 128, 129, 241, 242, 243})
 """Types that have a meaning, which a speaker may know or not; what it makes of them is not ours to say."""
 
@@ -74,6 +75,19 @@ class Open:
     four_octet_as: bool
     extended_message: bool
     route_refresh: bool
+    enhanced_refresh: bool = False
+    restart: Restart | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restart:
+    """The Graceful Restart capability (RFC 4724 section 3, RFC 8538 section 2). `forwards`: families of which packets were forwarded on."""
+
+    has_restarted: bool
+    on_notification: bool
+    time_s: int
+    families: tuple[Family, ...]
+    forwards: tuple[Family, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +98,7 @@ class Agreed:
     longest: int
     families: tuple[Family, ...]
     ebgp: bool
+    enhanced_refresh: bool = False
 
 
 def split(data: bytes, longest: int = 65535) -> list[tuple[int, bytes]]:
@@ -162,6 +177,29 @@ def read_open(message: bytes) -> Open:
         four_octet_as=bool(four),
         extended_message=6 in codes,
         route_refresh=2 in codes,
+        enhanced_refresh=70 in codes,
+        restart=next((read_restart(value) for code, value in capabilities if code == 64), None),
+    )
+
+
+def read_restart(value: bytes) -> Restart:
+    """The value of capability 64."""
+    reader = Reader(value, "Graceful Restart")
+    head = reader.number(2)
+    rows = list[tuple[Family, int]]()
+    while reader:
+        rows.append(((reader.number(2), reader.number(1)), reader.number(1)))
+    return restart_of(head >> 12, head & 0xFFF, rows)
+
+
+def restart_of(flags: int, time_s: int, rows: list[tuple[Family, int]]) -> Restart:
+    """From its fields."""
+    return Restart(
+        has_restarted=bool(flags & 8),
+        on_notification=bool(flags & 4),
+        time_s=time_s,
+        families=tuple(family for family, _ in rows),
+        forwards=tuple(family for family, marks in rows if marks & 0x80),
     )
 
 
@@ -172,6 +210,7 @@ def agree(ours: Open, theirs: Open, ebgp: bool) -> Agreed:
         longest=65535 if ours.extended_message and theirs.extended_message else 4096,
         families=tuple(each for each in ours.families if each in theirs.families),
         ebgp=ebgp,
+        enhanced_refresh=ours.enhanced_refresh and theirs.enhanced_refresh,
     )
 
 
@@ -194,7 +233,7 @@ def read_update(message: bytes, agreed: Agreed) -> Update:
     """A whole UPDATE. Raises MalformedError where a careful speaker would not have written it so."""
     reader = Reader(message[19:], "UPDATE")
     withdrawn = read_prefixes(reader.take(reader.number(2)), 4)
-    values = _attributes(reader.take(reader.number(2)))
+    values = _attributes(reader.take(reader.number(2)), agreed)
     nlri = read_prefixes(reader.rest(), 4)
     if not values and not withdrawn and not nlri:
         return Update(end_of_rib=(1, 1))
@@ -208,25 +247,35 @@ def read_update(message: bytes, agreed: Agreed) -> Update:
     everything = [*withdrawn, *unreach, *(prefix for prefix, _ in announced)]
     if len(set(everything)) < len(everything):
         raise MalformedError("a prefix stands there twice")
-    return Update(withdrawn=(*withdrawn, *unreach), announced=announced, is_remarkable=_is_remarkable(values))
+    return Update(withdrawn=(*withdrawn, *unreach), announced=announced, is_remarkable=_is_remarkable(values, agreed))
 
 
-def _is_remarkable(values: dict[int, tuple[int, bytes]]) -> bool:
+def _is_remarkable(values: dict[int, tuple[int, bytes]], agreed: Agreed) -> bool:
     """Whether it has an attribute, or an extended community (one that isn't transitive, RFC 4360 section 6), of which speakers may make what they like."""
     extended = values.get(16, (0, b""))[1]
-    return not REMARKABLE.isdisjoint(values) or any(octet & 0x40 for octet in extended[::8])
+    remarkable = REMARKABLE if agreed.four_octet_as else REMARKABLE - {AS4_PATH, AS4_AGGREGATOR}
+    return not remarkable.isdisjoint(values) or any(octet & 0x40 for octet in extended[::8])
 
 
-def _attributes(data: bytes) -> dict[int, tuple[int, bytes]]:
+def _known(agreed: Agreed) -> dict[int, tuple[int, int, int]]:
+    """The attributes that we know on such a session: one of two-octet AS numbers has two more (RFC 6793 section 3)."""
+    if agreed.four_octet_as:
+        return KNOWN
+    both = OPTIONAL | TRANSITIVE
+    return KNOWN | {7: (both, 6, 0), AS4_PATH: (both, 6, 0), AS4_AGGREGATOR: (both, 8, 0)}
+
+
+def _attributes(data: bytes, agreed: Agreed) -> dict[int, tuple[int, bytes]]:
     """Type to flags and value; each once, with the flags and lengths that it must have."""
+    known = _known(agreed)
     reader, values = Reader(data, "path attributes"), dict[int, tuple[int, bytes]]()
     while reader:
         flags, kind = reader.number(1), reader.number(1)
         value = reader.take(reader.number(2 if flags & EXTENDED else 1))
         if kind in values or flags & 0x0F:
             raise MalformedError(f"attribute {kind}, flags {flags:#x}")
-        if kind in KNOWN:
-            wanted, least, multiple = KNOWN[kind]
+        if kind in known:
+            wanted, least, multiple = known[kind]
             if flags & (OPTIONAL | TRANSITIVE) != wanted or (flags & PARTIAL and wanted != OPTIONAL | TRANSITIVE):
                 raise MalformedError(f"attribute {kind} with flags {flags:#x}")
             if len(value) < least or (multiple and len(value) % multiple) or (kind in EXACT and len(value) != least):
@@ -291,36 +340,65 @@ def _read(values: dict[int, tuple[int, bytes]], next_hop: str, agreed: Agreed) -
     origin = one(1) or 0
     if origin > 2:
         raise MalformedError(f"ORIGIN {origin}")
-    aggregator = values.get(7, (0, b""))[1]
+    aggregator = _aggregator(values, agreed)
     large = numbers(32, 4)
     return Attributes(
         next_hop=next_hop,
         origin=origin,
-        as_path=_path(values[2][1], agreed),
+        as_path=_path(values, agreed),
         med=one(4),
         local_preference=one(5),
         atomic_aggregate=6 in values,
-        aggregator=(int.from_bytes(aggregator[:4]), address(aggregator[4:])) if aggregator else None,
+        aggregator=aggregator,
         communities=tuple(sorted(set(numbers(8, 4)))),
         originator_id=address(values[9][1]) if 9 in values else None,
         cluster_list=tuple(str(ipaddress.IPv4Address(each)) for each in numbers(10, 4)),
         extended_communities=tuple(sorted(set(numbers(16, 8)))),
         large_communities=tuple(sorted({tuple(large[at : at + 3]) for at in range(0, len(large), 3)})),
         only_to_customer=one(35),
-        unknown=tuple(sorted((flags & ~EXTENDED, kind, value) for kind, (flags, value) in values.items() if kind not in KNOWN)),
+        unknown=tuple(sorted((flags & ~EXTENDED, kind, value) for kind, (flags, value) in values.items() if kind not in _known(agreed))),
     )
 
 
-def _path(value: bytes, agreed: Agreed) -> tuple[int, ...]:
-    """Sequences alone: sets are not to be sent any more (RFC 9774), and no AS is 0 (RFC 7607)."""
-    if not agreed.four_octet_as:
-        raise MalformedError("a session of two-octet AS numbers")
+def _aggregator(values: dict[int, tuple[int, bytes]], agreed: Agreed) -> tuple[int, str] | None:
+    if 7 not in values:
+        return None
+    value = values[7][1]
+    asn, router = int.from_bytes(value[:-4]), address(value[-4:])
+    if not agreed.four_octet_as and asn == AS_TRANS and AS4_AGGREGATOR in values:
+        asn = int.from_bytes(values[AS4_AGGREGATOR][1][:4])
+    return asn, router
+
+
+def _path(values: dict[int, tuple[int, bytes]], agreed: Agreed) -> tuple[int, ...]:
+    """Sequences alone: sets are not to be sent any more (RFC 9774), and no AS is 0 (RFC 7607).
+
+    Among AS numbers of two octets AS_TRANS stands for the greater ones, and the end of the path is in AS4_PATH too, which must fit (RFC 6793 section 4.2.3).
+    """
+    path = _sequences(values[2][1], 4 if agreed.four_octet_as else 2)
+    if agreed.four_octet_as or AS4_PATH not in values:
+        if AS_TRANS in path and not agreed.four_octet_as:
+            raise MalformedError("AS_PATH: AS_TRANS without AS4_PATH")
+        return path
+    if 7 in values and int.from_bytes(values[7][1][:-4]) != AS_TRANS and AS4_AGGREGATOR in values:
+        raise MalformedError("AS4_AGGREGATOR beside an AGGREGATOR of two octets")
+    four = _sequences(values[AS4_PATH][1], 4)
+    if (
+        not four
+        or len(four) > len(path)
+        or any(a not in (b, AS_TRANS) or (b < 65536) != (a == b) for a, b in zip(path[-len(four) :], four, strict=True))
+    ):
+        raise MalformedError(f"AS4_PATH {four} of AS_PATH {path}")
+    return (*path[: -len(four)], *four)
+
+
+def _sequences(value: bytes, octets: int) -> tuple[int, ...]:
     reader, path = Reader(value, "AS_PATH"), list[int]()
     while reader:
         kind, count = reader.number(1), reader.number(1)
         if kind != 2 or not count:
             raise MalformedError(f"AS_PATH: a segment of type {kind} and {count} numbers")
-        path += [reader.number(4) for _ in range(count)]
+        path += [reader.number(octets) for _ in range(count)]
     if 0 in path:
         raise MalformedError("AS_PATH: AS 0")
     return tuple(path)

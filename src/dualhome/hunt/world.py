@@ -18,6 +18,8 @@ from dualhome.net import Address
 from dualhome.units import Instant, as_seconds, seconds
 
 MOST_EVENTS: Final = 1_000_000
+AFTERWARDS_S: Final = 300.0
+"""How long after the last fault nothing is left of what was slipped in: hold times, restart times, pauses of a minute."""
 ATTEMPT_S: Final = 60.0
 """How long an attempt that nobody answers takes to fail."""
 
@@ -73,7 +75,7 @@ class World:
 
     # --- machines -----------------------------------------------------------------------------------------------------
 
-    def _boot(self, node: Node) -> None:
+    def _boot(self, node: Node, restarted: bool = False) -> None:
         if node.speaker is not None:
             return
         self._note(f"{node.name} starts")
@@ -91,7 +93,10 @@ class World:
             return self._writable(node, peer, unsent.get(peer, 0))
 
         talk = Talk(sends)
-        talk.speaker = speaker = Speaker(node.config, self.case.seed, writable, talk.watch)
+        talk.speaker = speaker = Speaker(node.config, self.case.seed, writable, talk.watch, restarted=restarted)
+        talk.now = self.now + node.ahead
+        if restarted:
+            talk.restarts()
         speaker.rib.changes()  # from now on they are recorded
         node.speaker, node.shadow, node.unsent = speaker, Shadow(speaker, talk), unsent
         self._do(node, lambda now: speaker.start(now))
@@ -100,6 +105,7 @@ class World:
         """Something happens to a speaker: do what it asks, compare where all is decided, and plan its next tick."""
         if node.speaker is None or node.shadow is None:
             return
+        node.shadow.talk.now = self.now + node.ahead
         actions = what(Instant(self.now + node.ahead))
         node.is_deferring = node.is_deferring and not decides
         node.unsent.clear()
@@ -116,7 +122,11 @@ class World:
     def _tick(self, node: Node, at: int, life: int) -> None:
         if node.life == life and node.asked_at == at and node.speaker is not None:
             node.asked_at = -1
-            speaker = node.speaker
+            self._ticks(node)
+
+    def _ticks(self, node: Node) -> None:
+        if (speaker := node.speaker) is not None and node.shadow is not None:
+            node.shadow.talk.expire(self.now + node.ahead)
             self._do(node, lambda now: speaker.tick(now))
 
     def _handle(self, node: Node, peer: str, event: events.Event) -> None:
@@ -292,7 +302,7 @@ class World:
         match fault.kind:
             case Kind.KILL | Kind.VANISH:
                 self._die(node, vanishes=fault.kind is Kind.VANISH)
-                self._at(later, lambda: self._boot(node))
+                self._at(later, lambda: self._boot(node, restarted=fault.kind is Kind.KILL))
             case Kind.STOP:
                 self._stop(node)
                 self._at(later, lambda: self._start_again(node))
@@ -304,8 +314,7 @@ class World:
                 self._at(later, lambda: self._kick(*pair))
             case Kind.JUMP:
                 node.ahead += fault.lasts
-                if speaker := node.speaker:
-                    self._do(node, lambda now: speaker.tick(now))
+                self._ticks(node)
             case Kind.CHANGE:
                 self._change(node, fault)
             case _:
@@ -353,8 +362,10 @@ class World:
     def _change(self, node: Node, fault: Fault) -> None:
         assert fault.change is not None
         node.config = config = changed(node.config, fault.change)
-        if speaker := node.speaker:
-            if config.router_id != speaker.config.router_id and node.shadow:
+        if (speaker := node.speaker) and node.shadow:
+            node.shadow.talk.now = self.now + node.ahead
+            node.shadow.talk.reconfigured(config)
+            if config.router_id != speaker.config.router_id:
                 node.shadow.forget()
             self._do(node, lambda now: speaker.reconfigure(config, now))
 
@@ -408,3 +419,10 @@ class World:
             self._start_again(node)
         for reader, sender in sorted(self.spoiled):
             self.reset_by_hand(self.nodes[reader], sender)
+        self._at(self.now + seconds(AFTERWARDS_S), self._ask_for_dropped)
+
+    def _ask_for_dropped(self) -> None:
+        """What was dropped beyond a limit, because others' prefixes were there, nobody tells again by itself."""
+        for node in self.nodes.values():
+            for peer in node.dropping():
+                self.reset_by_hand(node, peer)
