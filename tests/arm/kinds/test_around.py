@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.arm.azure import GROUP, Azure, azure
+from tests.arm.azure import GROUP, TENANT, Azure, azure
 
 STORE = f"{GROUP}/providers/Microsoft.Storage/storageAccounts"
 VM = f"{GROUP}/providers/Microsoft.Compute/virtualMachines/vm"
@@ -69,3 +69,14 @@ def test_storage_accounts(az: Azure) -> None:
     assert shown["properties"]["primaryEndpoints"]["blob"] == "https://logs001.blob.core.windows.net/"
     assert az.refused("PUT", f"{STORE}/No_Such", {"location": "westeurope"}) == (400, "AccountNameInvalid")
     assert [each["keyName"] for each in az.post(f"{STORE}/logs001/listKeys")["keys"]] == ["key1", "key2"]
+
+
+def test_ids_that_scripts_read(az: Azure) -> None:
+    me = f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/me"
+    made = az.put(me)["properties"]
+    assert made["tenantId"] == TENANT
+    assert len({made["principalId"], made["clientId"]}) == 2
+    assert az.put(me, {"principalId": "mine"})["properties"]["principalId"] == made["principalId"]
+    logs = az.put(f"{GROUP}/providers/Microsoft.OperationalInsights/workspaces/logs")["properties"]
+    assert logs["customerId"]
+    assert logs["sku"] == {"name": "PerGB2018"}

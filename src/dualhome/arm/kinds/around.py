@@ -11,7 +11,7 @@ from dualhome.arm.errors import bad_request, conflict
 from dualhome.arm.ids import key_of
 from dualhome.arm.kinds.addresses import free_public
 from dualhome.arm.kinds.base import Call, Context, Data, Kind, Times
-from dualhome.arm.kinds.networks import NETWORKS, ranges_of, used_in
+from dualhome.arm.kinds.networks import NETWORKS, guid_of, ranges_of, used_in
 from dualhome.arm.kinds.ranges import address, addresses_in, network_of
 from dualhome.arm.records import Record
 
@@ -143,6 +143,37 @@ class StorageAccount(Kind):
         return {"keys": [{"keyName": f"key{n}", "value": "bm8gc3RvcmFnZSBoZXJl", "permissions": "FULL"} for n in (1, 2)]}
 
 
+class ManagedIdentity(Kind):
+    """An identity that machines could have: its ids are there to be named; nobody logs in with it."""
+
+    type = "Microsoft.ManagedIdentity/userAssignedIdentities"
+    has_etag = False
+    read_only = frozenset(("principalId", "clientId", "tenantId"))
+
+    def show(self, context: Context, record: Record, properties: Data) -> None:
+        """Its ids, the same for its life."""
+        properties["principalId"], properties["clientId"] = guid_of(record), guid_of(record, "client")
+        properties["tenantId"] = context.settings.get("tenant")
+
+
+class Workspace(Kind):
+    """A Log Analytics workspace: nothing is written to it."""
+
+    type = "Microsoft.OperationalInsights/workspaces"
+    read_only = frozenset(("customerId",))
+    actions = {"sharedkeys": "keys"}
+
+    def show(self, context: Context, record: Record, properties: Data) -> None:
+        """The id by which agents name it."""
+        properties["customerId"] = guid_of(record)
+        properties.setdefault("retentionInDays", 30)
+        properties.setdefault("sku", {"name": "PerGB2018"})
+
+    async def keys(self, context: Context, record: Record, query: Data, body: Any) -> Data:
+        """sharedKeys: there is nothing that they would open."""
+        return {"primarySharedKey": "bm8gd29ya3NwYWNl", "secondarySharedKey": "bm8gd29ya3NwYWNl"}
+
+
 async def storage_name(context: Context, words: Mapping[str, str], query: Mapping[str, str]) -> Any:
     """checkNameAvailability: no account of others is known here."""
     return {"nameAvailable": True}
@@ -153,7 +184,7 @@ async def features(context: Context, words: Mapping[str, str], query: Mapping[st
     return {"value": []}
 
 
-KINDS = (Firewall(), Watcher(), StorageAccount())
+KINDS = (Firewall(), Watcher(), StorageAccount(), ManagedIdentity(), Workspace())
 LOOKUPS: Final = (
     (r"providers/Microsoft\.Storage/checkNameAvailability", storage_name),
     (r"providers/Microsoft\.Features/(?:providers/[^/]+/)?features", features),

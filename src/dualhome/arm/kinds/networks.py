@@ -23,9 +23,9 @@ SPECIAL: Final = {
 LARGEST_PREFIX: Final = {"routeserversubnet": 27, "gatewaysubnet": 29, "azurefirewallsubnet": 26, "azurebastionsubnet": 26}
 
 
-def guid_of(record: Record) -> str:
-    """resourceGuid: the same for the life of a resource."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{record.key}:{record.number}"))
+def guid_of(record: Record, word: str = "") -> str:
+    """resourceGuid, or another id of a resource: the same for its life."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{record.key}:{record.number}{word}"))
 
 
 def space_of(record: Record) -> list[str]:
