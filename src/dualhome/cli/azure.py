@@ -159,16 +159,35 @@ def create(
     scope: Annotated[
         str, typer.Option("--scope", metavar="ID", help="A subscription's, group's or resource's id; everything, if none is given.")
     ] = "",
+    certificate: Annotated[
+        Path | None,
+        typer.Option("--certificate", metavar="FILE", help="PEM of a certificate with which it may log in as well.", show_default=False),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Make a service principal, and print its secret, once."""
-    made: dict[str, Any] = _client().ask("POST", "/dualhome/principals", {"name": name, "role": role, "scope": scope})
+    asked = {"name": name, "role": role, "scope": scope, "certificate": _pem(certificate) if certificate else ""}
+    made: dict[str, Any] = _client().ask("POST", "/dualhome/principals", asked)
     if json:
         show_json(made)
         return
     for word, value in made.items():
         print(f"{word:14} {value}")
     note("The secret is not shown again.")
+
+
+def _pem(file: Path) -> str:
+    """The certificate in a file, without the key that may be beside it."""
+    from dualhome.errors import RequestError
+
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequestError(f"{file} can't be read: {error}") from error
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    if begin not in text or end not in text:
+        raise RequestError(f"{file}: there is no certificate in PEM ({begin})")
+    return begin + text.partition(begin)[2].partition(end)[0] + end + "\n"
 
 
 @principal.command("list")

@@ -118,7 +118,9 @@ class Authorization:
         given = document(await request.body())
         if not isinstance(given, dict) or not given.get("name"):
             raise ArmError(400, "InvalidRequestContent", "A principal needs a name and a role.")
-        made, secret = people.create(str(given["name"]), str(given.get("role", "Reader")), str(given.get("scope") or "").rstrip("/"))
+        certificate = str(given.get("certificate") or "")
+        wanted = str(given["name"]), str(given.get("role", "Reader")), str(given.get("scope") or "").rstrip("/")
+        made, secret = people.create(*wanted, certificate=certificate)
         found = {
             "name": made.name,
             "client_id": made.app,

@@ -11,6 +11,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
 from dualhome.arm.errors import ArmError
 from dualhome.arm.identity.certificates import write_secret
 from dualhome.arm.identity.roles import Assignment, new_name, role
@@ -22,17 +26,31 @@ ASSIGNMENTS: Final = "roleAssignment"
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """`app` is its client id, `oid` its object id; `secret` is a salted hash."""
+    """`app` is its client id, `oid` its object id; `secret` is a salted hash; `certificate` is PEM, of one that signs assertions."""
 
     app: str
     oid: str
     name: str
     salt: str
     secret: str
+    certificate: str = ""
 
     def knows(self, secret: str) -> bool:
         """Whether this is its secret."""
         return hmac.compare_digest(_hash(secret, self.salt), self.secret)
+
+
+def _certificate(pem: str) -> str:
+    """The certificate alone, of a file that may hold its private key as well."""
+    if not pem:
+        return ""
+    try:
+        found = x509.load_pem_x509_certificate(pem.encode())
+    except ValueError as error:
+        raise ArmError(400, "InvalidKeyCredential", f"The certificate is no PEM: {error}.") from error
+    if not isinstance(found.public_key(), rsa.RSAPublicKey):
+        raise ArmError(400, "InvalidKeyCredential", "The certificate has no RSA key; clients sign with RS256 or PS256.")
+    return found.public_bytes(serialization.Encoding.PEM).decode()
 
 
 def _hash(secret: str, salt: str) -> str:
@@ -47,12 +65,14 @@ class Directory:
         self.principals = {key: Principal(**json.loads(text)) for key, text in store.rows(PRINCIPALS)}
         self.assignments = {key: Assignment(**json.loads(text)) for key, text in store.rows(ASSIGNMENTS)}
 
-    def create(self, name: str, role_: str, scope: str, app: str | None = None, secret: str | None = None) -> tuple[Principal, str]:
-        """A principal with a role, and its secret, which is known only now."""
+    def create(
+        self, name: str, role_: str, scope: str, app: str | None = None, secret: str | None = None, certificate: str = ""
+    ) -> tuple[Principal, str]:
+        """A principal with a role, and its secret, which is known only now. ArmError 400 InvalidKeyCredential where `certificate` is no PEM with an RSA key."""
         wanted = role(role_)
         salt = secrets.token_hex(16)
         secret = secret or secrets.token_urlsafe(24)
-        made = Principal(app or str(uuid.uuid4()), str(uuid.uuid4()), name, salt, _hash(secret, salt))
+        made = Principal(app or str(uuid.uuid4()), str(uuid.uuid4()), name, salt, _hash(secret, salt), _certificate(certificate))
         assignment = Assignment(f"{scope}/providers/Microsoft.Authorization/roleAssignments/{new_name()}", made.oid, wanted.guid, scope)
         self._store.write(
             {(PRINCIPALS, made.app): json.dumps(asdict(made)), (ASSIGNMENTS, assignment.id.lower()): json.dumps(asdict(assignment))}

@@ -10,8 +10,9 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import jwt
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -99,10 +100,11 @@ class Tokens:
                 f"AADSTS700016: Application with identifier '{given.get('client_id')}' was not found in the directory.",
             )
         if "client_assertion" in given:
-            return self._refuse(
-                401, "invalid_client", "AADSTS700027: Client assertion failed signature validation: no certificate is registered for it."
-            )
-        if not principal.knows(given.get("client_secret", "")):
+            if wrong := _wrong(given["client_assertion"], principal, request.url.path):
+                return self._refuse(
+                    401, "invalid_client", f"AADSTS700027: The certificate with identifier used to sign the client assertion: {wrong}"
+                )
+        elif not principal.knows(given.get("client_secret", "")):
             return self._refuse(401, "invalid_client", "AADSTS7000215: Invalid client secret provided.")
         base = base_of(request)
         scope = given.get("scope", given.get("resource", base)).split()[0] if given.get("scope", given.get("resource")) else base
@@ -171,6 +173,22 @@ class Tokens:
         """JWKS."""
         numbers = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self._public))
         return JSONResponse({"keys": [{**numbers, "kid": self.number, "use": "sig", "alg": ALGORITHM}]})
+
+
+def _wrong(assertion: str, principal: Principal, path: str) -> str:
+    """What is wrong with a client assertion (RFC 7523): "" where the principal's certificate signed it, for this very endpoint, not long ago."""
+    if not principal.certificate:
+        return "no certificate is registered for this application."
+    key = x509.load_pem_x509_certificate(principal.certificate.encode()).public_key()
+    assert isinstance(key, RSAPublicKey), "the directory takes no other"
+    options: Any = {"verify_aud": False, "require": ["exp", "iss", "sub", "aud"]}
+    try:
+        claims = jwt.decode(assertion, key, ["RS256", "PS256"], options=options, leeway=300)
+    except jwt.PyJWTError as error:
+        return f"{error}."
+    if {claims["iss"], claims["sub"]} != {principal.app}:
+        return "iss and sub are the application's id."
+    return "" if str(claims["aud"]).partition("?")[0].endswith(path) else f"aud is the address of this endpoint, not {claims['aud']}."
 
 
 def base_of(request: Request) -> str:
