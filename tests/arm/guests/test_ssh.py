@@ -15,7 +15,7 @@ from dualhome.arm.client import Client
 from dualhome.arm.guests.machine import missing
 from dualhome.arm.ssh.copying import remote
 from dualhome.arm.ssh.options import ssh
-from tests.arm.served import Served, served
+from tests.arm.served import Served, served, until
 
 needs_root = pytest.mark.skipif(bool(missing()), reason=missing() or "there are file systems for machines")
 REAL = '#!/bin/sh\necho "the real one: $(basename $0) $*"\nexit 9\n'
@@ -46,6 +46,10 @@ class Shell:
             check=False,
         )
         return done.returncode, done.stdout, done.stderr
+
+    def start(self, script: str) -> subprocess.Popen[str]:
+        """It goes on."""
+        return subprocess.Popen(["bash", "-c", script], env=self._environment, cwd=self._folder, stdout=subprocess.PIPE, text=True)
 
 
 @pytest.fixture(scope="module")
@@ -139,8 +143,13 @@ def test_files_there_and_back(shell: Shell) -> None:
 
 @needs_root
 def test_who_hangs_up_ends_the_command_but_no_daemon(shell: Shell) -> None:
-    shell.run("timeout 1 ssh 10.0.0.5 'setsid sleep 1111 >/dev/null 2>&1 & sleep 2222'")
-    assert shell.run('sleep 0.5; ssh 10.0.0.5 \'pgrep -f "^sleep 1111" | wc -l; pgrep -f "^sleep 2222" | wc -l\'')[1] == "1\n0\n"
+    begun = shell.start("exec ssh 10.0.0.5 'setsid sleep 1111 >/dev/null 2>&1 & sleep 0.5; echo there; exec sleep 2222'")
+    assert begun.stdout is not None
+    assert begun.stdout.readline() == "there\n"
+    begun.kill()
+    begun.wait()
+    count = 'ssh 10.0.0.5 \'pgrep -f "^sleep 1111" | wc -l; pgrep -f "^sleep 2222" | wc -l\''
+    assert until(lambda: shell.run(count)[1] == "1\n0\n")
 
 
 @needs_root
