@@ -55,3 +55,13 @@ def test_levels(az: Azure) -> None:
 
 def test_a_group_that_is_not_there_cannot_be_deleted(az: Azure) -> None:
     assert az.refused("DELETE", GROUP + "-none") == (404, "ResourceGroupNotFound")
+
+
+@pytest.mark.parametrize("operations", ["async", "location"])
+def test_a_lock_goes_at_once(operations: str) -> None:
+    """Its clients poll nothing."""
+    with azure(operations=operations) as az:
+        path = lock(az, GROUP, "CanNotDelete")
+        assert az.ask("DELETE", path).status_code == 200
+        az.ask("PUT", TABLE, TABLE_BODY)
+        assert az.ask("DELETE", TABLE).status_code == 202

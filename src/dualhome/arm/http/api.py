@@ -61,6 +61,9 @@ class Api:
         self.service, self.operations, self.settings, self.door, self.extras = service, operations, settings, door, extras
         self.context = service.context
         self._count = 0
+        self._leaving: dict[
+            str, tuple[float, Any]
+        ] = {}  # by key, what is deleted and until when its operation lasts: it is shown as Deleting
 
     async def __call__(self, request: Request) -> Response:
         """Answer, whatever comes: refusals in ARM's envelope, and what is a fault of ours as 500 InternalServerError."""
@@ -234,6 +237,8 @@ class Api:
         assert id_ is not None, "a resource has an id"
         match request.method:
             case "GET":
+                if (shown := self._left(id_)) is not None:
+                    return JSONResponse(shown)
                 record = self.service.get(id_)
                 if kind_of(record.type).live:
                     await self.context.network.look()
@@ -262,7 +267,9 @@ class Api:
         raise _no_method(request.method, id_.type)
 
     def _not_busy(self, id_: ResourceId) -> None:
-        """The fault mode `busy`: 409 while an operation on this resource or its parent runs (else requests queue, and none has to wait)."""
+        """Not while it is being deleted. The fault mode `busy`: 409 while an operation on this resource or its parent runs (else requests queue, and none has to wait)."""
+        if self._left(id_) is not None:
+            raise ArmError(409, "AnotherOperationInProgress", f"The resource {id_.text} is being deleted.")
         if "busy" in self.settings.faults:
             above = id_.parent or id_
             record = self.service.records.get(above.text)
@@ -290,7 +297,17 @@ class Api:
             response.headers["Retry-After"] = str(self.settings.retry_after_s)
         return response
 
+    def _left(self, id_: ResourceId) -> Any:
+        """What is shown of a resource whose deletion is under way; None of any other."""
+        until, shown = self._leaving.get(id_.key, (0.0, None))
+        if self.context.now() < until and self.service.records.get(id_.text) is None:
+            return shown
+        self._leaving.pop(id_.key, None)
+        return None
+
     async def _delete(self, request: Request, id_: ResourceId, version: str) -> Response:
+        before = self.service.records.get(id_.text)
+        shown = self.service.show(before) if before is not None else None
         gone = self.service.delete(id_, request.headers.get("if-match"))
         if not gone:
             if id_.type == GROUPS:
@@ -300,10 +317,13 @@ class Api:
         for each in gone:
             await kind_of(each.type).gone(self.context, each)
         record = gone[0]
-        if self.settings.operations in ("async", "location") or self.settings.realistic_times:
+        if not kind_of(record.type).at_once and (self.settings.operations in ("async", "location") or self.settings.realistic_times):
             seconds = self.service.takes(kind_of(record.type).times.delete)
             response = Response(status_code=202)
             operation = self.operations.begin(record.id, seconds, status=204)
+            if shown is not None and "properties" in shown:
+                shown["properties"]["provisioningState"] = "Deleting"
+                self._leaving[id_.key] = self.context.now() + seconds, shown
             headers = ("Location",) if self.settings.operations == "location" else ("Azure-AsyncOperation", "Location")
             self._point(request, response, operation, record, version, headers)
             return response

@@ -116,6 +116,7 @@ class StorageAccount(Kind):
 
     type = STORAGE
     has_etag = False
+    at_once = True
     created = 200
     actions = {"listkeys": "keys"}
 
@@ -148,6 +149,7 @@ class ManagedIdentity(Kind):
 
     type = "Microsoft.ManagedIdentity/userAssignedIdentities"
     has_etag = False
+    at_once = True
     read_only = frozenset(("principalId", "clientId", "tenantId"))
 
     def show(self, context: Context, record: Record, properties: Data) -> None:

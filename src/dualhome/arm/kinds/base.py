@@ -120,6 +120,7 @@ class Kind:
     has_etag: ClassVar[bool] = True
     names: ClassVar[re.Pattern[str] | None] = None  # what its names look like, where they aren't as most of Azure's
     created: ClassVar[int] = 201  # the status of a PUT that makes one
+    at_once: ClassVar[bool] = False  # whether a DELETE is over when it is answered, whatever `--operations` says: its clients take no 202
     times: ClassVar[Times] = Times()
     in_use: ClassVar[tuple[int, str]] = (400, "InUseResourceCannotBeDeleted")  # how deleting it is refused while others refer to it
     live: ClassVar[bool] = False  # whether a GET shows what the network is doing: then it follows the resources first

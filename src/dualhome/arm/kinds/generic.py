@@ -13,7 +13,7 @@ class Stored(Kind):
     def __init__(self, type_: str) -> None:
         self.type = type_  # type: ignore[misc]  # of a class with one type each, this one has many
         if type_.lower().startswith("microsoft.insights/"):
-            self.created = 200  # type: ignore[misc]  # its clients take nothing else
+            self.created, self.at_once = 200, True  # type: ignore[misc]  # its clients take nothing else
 
     def __repr__(self) -> str:
         return f"Stored({self.type!r})"

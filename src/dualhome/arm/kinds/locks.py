@@ -19,6 +19,7 @@ class Lock(Kind):
     type = LOCKS
     location = False
     has_etag = False
+    at_once = True
 
     def accept(self, call: Call) -> None:
         """Its level is one of Azure's words."""

@@ -56,6 +56,7 @@ class RecordSet(Kind):
 
     location = False
     names = RECORD_NAME
+    at_once = True
 
     def __init__(self, zone: str, word: str) -> None:
         self.type = f"Microsoft.Network/{zone}/{word}"  # type: ignore[misc]  # of a class with many types
