@@ -322,6 +322,7 @@ def test_the_verb_puts_reports_together_and_says_what_it_left_out(
     assert {name: report["why"] for name, report in json.loads(shown.out).items()} == {
         "netlink": "it needs root",
         "fabric": "it needs root",
+        "restart": "it needs root",
     }
 
 

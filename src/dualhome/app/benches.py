@@ -40,6 +40,7 @@ PROGRAMS: Final = (
     ),
     Program(name="netlink", part="fabric", about="routes into the kernel, beside ip -batch", root=True),
     Program(name="fabric", part="fabric", about="packets through the fabric, beside a veth alone", root=True),
+    Program(name="restart", part="fabric", about="packets while a route server is killed and comes back", quick=("--quick",), root=True),
 )
 PARTS: Final = ("engine", "fabric", "simulation", "api")
 
