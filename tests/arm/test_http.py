@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tests.arm.azure import GROUP, NETWORK, SUBSCRIPTION, azure
@@ -148,8 +150,6 @@ def test_operations_are_polled_to_their_end(how: str) -> None:
             states.append(az.client.get(url).json()["status"] if url else az.get(f"{KEPT}/a")["properties"]["provisioningState"])
             if states[-1] == "Succeeded":
                 break
-            import time
-
             time.sleep(0.01)
         assert states[-1] == "Succeeded"
         assert states[0] in ("InProgress", "Updating")
@@ -159,6 +159,18 @@ def test_operations_are_polled_to_their_end(how: str) -> None:
             assert gone.headers["location"].startswith("https://localhost:8443/")
             answer = az.client.get(gone.headers["location"])
             assert answer.status_code in (202, 204)
+
+
+def test_what_is_being_deleted_is_shown_so_until_it_is_gone() -> None:
+    with azure(operations="async", operation_s=0.3) as az:
+        az.put(f"{KEPT}/a")
+        assert az.ask("DELETE", f"{KEPT}/a").status_code == 202
+        assert az.get(f"{KEPT}/a")["properties"]["provisioningState"] == "Deleting"
+        assert az.refused("PUT", f"{KEPT}/a", {"location": "westeurope"}) == (409, "AnotherOperationInProgress")
+        time.sleep(0.4)
+        assert az.refused("GET", f"{KEPT}/a") == (404, "ResourceNotFound")
+        az.put(f"{KEPT}/a")
+        assert az.get(f"{KEPT}/a")["properties"]["provisioningState"] in ("Updating", "Succeeded")
 
 
 def test_faults_on_purpose() -> None:

@@ -262,13 +262,13 @@ class Api:
                 await self._changed(outcome.record)
                 return self._put_answer(request, outcome.record, 200, version)
             case "DELETE":
-                self._not_busy(id_)
+                self._not_busy(id_, deleted=True)
                 return await self._delete(request, id_, version)
         raise _no_method(request.method, id_.type)
 
-    def _not_busy(self, id_: ResourceId) -> None:
+    def _not_busy(self, id_: ResourceId, deleted: bool = False) -> None:
         """Not while it is being deleted. The fault mode `busy`: 409 while an operation on this resource or its parent runs (else requests queue, and none has to wait)."""
-        if self._left(id_) is not None:
+        if not deleted and self._left(id_) is not None:
             raise ArmError(409, "AnotherOperationInProgress", f"The resource {id_.text} is being deleted.")
         if "busy" in self.settings.faults:
             above = id_.parent or id_
