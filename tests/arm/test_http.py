@@ -139,7 +139,7 @@ def test_tenants_subscriptions_providers_locations() -> None:
 
 @pytest.mark.parametrize("how", ["async", "location", "body"])
 def test_operations_are_polled_to_their_end(how: str) -> None:
-    with azure(operations=how, operation_s=0.05) as az:
+    with azure(operations=how, operation_s=0.3) as az:
         answer = az.ask("PUT", f"{KEPT}/a", {"location": "westeurope"})
         assert (answer.status_code, answer.json()["properties"]["provisioningState"]) == (201, "Updating")
         assert answer.headers["retry-after"] == "1"
