@@ -29,13 +29,13 @@ print(len(credential.get_token(url + "/.default").token) > 100)
 """
 
 
-def make(file: Path) -> rsa.RSAPrivateKey:
-    """A key and its certificate, in one file."""
+def make(file: Path, days: int = 9) -> rsa.RSAPrivateKey:
+    """A key and its certificate, in one file; it runs out in so many days."""
     key = rsa.generate_private_key(65537, 2048)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pipeline")])
     now = datetime.datetime.now(datetime.UTC)
     built = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(7)
-    made = built.not_valid_before(now - datetime.timedelta(1)).not_valid_after(now + datetime.timedelta(9)).sign(key, hashes.SHA256())
+    made = built.not_valid_before(now - datetime.timedelta(20)).not_valid_after(now + datetime.timedelta(days)).sign(key, hashes.SHA256())
     secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     file.write_bytes(secret + made.public_bytes(serialization.Encoding.PEM))
     return key
@@ -65,17 +65,27 @@ def test_what_another_signed_is_refused(tmp_path: Path) -> None:
     key, other = make(tmp_path / "one.pem"), make(tmp_path / "other.pem")
     principal, _ = Directory(MemoryStore(), "sub").create("pipeline", "Reader", "", certificate=(tmp_path / "one.pem").read_text())
     assert "PRIVATE" not in principal.certificate
-    path, now = "/t/oauth2/v2.0/token", int(datetime.datetime.now().timestamp())
-    claims = {"iss": principal.app, "sub": principal.app, "aud": f"https://localhost:1{path}", "exp": now + 600}
+    path, now = "https://localhost:1/t/oauth2/v2.0/token", int(datetime.datetime.now().timestamp())
+    claims = {"iss": principal.app, "sub": principal.app, "aud": path, "exp": now + 600}
     for algorithm in ("RS256", "PS256"):
         assert _wrong(jwt.encode(claims, key, algorithm), principal, path) == ""
     assert "Signature" in _wrong(jwt.encode(claims, other, "RS256"), principal, path)
     assert "expired" in _wrong(jwt.encode({**claims, "exp": now - 900}, key, "RS256"), principal, path)
-    assert "aud" in _wrong(jwt.encode({**claims, "aud": "https://login.example.com/x"}, key, "RS256"), principal, path)
+    assert "more than a day" in _wrong(jwt.encode({**claims, "exp": now + 90000}, key, "RS256"), principal, path)
+    assert "aud" in _wrong(jwt.encode({**claims, "aud": "https://login.example.com/t/oauth2/v2.0/token"}, key, "RS256"), principal, path)
     assert "iss" in _wrong(jwt.encode({**claims, "iss": "somebody"}, key, "RS256"), principal, path)
+    listed = jwt.api_jws.encode(json.dumps({**claims, "iss": [principal.app]}).encode(), key, "RS256", headers={"typ": "JWT"})
+    assert "iss" in _wrong(listed, principal, path)
     assert "exp" in _wrong(jwt.encode({name: value for name, value in claims.items() if name != "exp"}, key, "RS256"), principal, path)
     assert _wrong("a.b.c", principal, path)
     assert "no certificate" in _wrong(jwt.encode(claims, key, "RS256"), Principal("a", "o", "n", "00", ""), path)
+
+
+def test_a_certificate_that_has_run_out_opens_nothing(tmp_path: Path) -> None:
+    key = make(tmp_path / "old.pem", days=-9)
+    principal, _ = Directory(MemoryStore(), "sub").create("pipeline", "Reader", "", certificate=(tmp_path / "old.pem").read_text())
+    claims = {"iss": principal.app, "sub": principal.app, "aud": "https://x/t", "exp": int(datetime.datetime.now().timestamp()) + 600}
+    assert "not valid now" in _wrong(jwt.encode(claims, key, "RS256"), principal, "https://x/t")
 
 
 def test_what_is_no_certificate_is_none() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import json
 import time
 import uuid
@@ -21,6 +22,7 @@ from dualhome.arm.errors import ArmError
 from dualhome.arm.identity.principals import Directory, Principal
 
 ALGORITHM: Final = "RS256"
+DAY_S: Final = 86400
 
 
 class Tokens:
@@ -100,7 +102,7 @@ class Tokens:
                 f"AADSTS700016: Application with identifier '{given.get('client_id')}' was not found in the directory.",
             )
         if "client_assertion" in given:
-            if wrong := _wrong(given["client_assertion"], principal, request.url.path):
+            if wrong := _wrong(given["client_assertion"], principal, f"{base_of(request)}{request.url.path}"):
                 return self._refuse(
                     401, "invalid_client", f"AADSTS700027: The certificate with identifier used to sign the client assertion: {wrong}"
                 )
@@ -175,20 +177,25 @@ class Tokens:
         return JSONResponse({"keys": [{**numbers, "kid": self.number, "use": "sig", "alg": ALGORITHM}]})
 
 
-def _wrong(assertion: str, principal: Principal, path: str) -> str:
-    """What is wrong with a client assertion (RFC 7523): "" where the principal's certificate signed it, for this very endpoint, not long ago."""
+def _wrong(assertion: str, principal: Principal, endpoint: str) -> str:
+    """What is wrong with a client assertion (RFC 7523): "" where the principal's certificate signed it, for this very endpoint (a URL), for a day at most."""
     if not principal.certificate:
         return "no certificate is registered for this application."
-    key = x509.load_pem_x509_certificate(principal.certificate.encode()).public_key()
+    certificate = x509.load_pem_x509_certificate(principal.certificate.encode())
+    if not certificate.not_valid_before_utc <= datetime.datetime.now(datetime.UTC) <= certificate.not_valid_after_utc:
+        return "the certificate is not valid now."
+    key = certificate.public_key()
     assert isinstance(key, RSAPublicKey), "the directory takes no other"
     options: Any = {"verify_aud": False, "require": ["exp", "iss", "sub", "aud"]}
     try:
         claims = jwt.decode(assertion, key, ["RS256", "PS256"], options=options, leeway=300)
     except jwt.PyJWTError as error:
         return f"{error}."
-    if {claims["iss"], claims["sub"]} != {principal.app}:
+    if not claims["iss"] == claims["sub"] == principal.app:
         return "iss and sub are the application's id."
-    return "" if str(claims["aud"]).partition("?")[0].endswith(path) else f"aud is the address of this endpoint, not {claims['aud']}."
+    if claims["exp"] > time.time() + DAY_S:
+        return "it is valid for more than a day."
+    return "" if claims["aud"] == endpoint else f"aud is {endpoint}, not {claims['aud']}."
 
 
 def base_of(request: Request) -> str:
