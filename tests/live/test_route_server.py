@@ -31,7 +31,7 @@ from dualhome.live.sockets import Endpoint
 from dualhome.net import Address, Prefix
 from dualhome.plan.azure import ROUTER_ROUNDS
 
-PORT = 17900
+PORT = 17900 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])  # tests of several processes run side by side
 FILE = """\
 behaves_like: azure
 instances:
@@ -41,7 +41,7 @@ defaults: {timers: {keepalive_s: 60, hold_s: 180}, passive: true}
 peers:
   - {name: nva1, address: 127.0.0.32, asn: 65001}
   - {name: nva2, address: 127.0.0.33, asn: 65002}
-"""
+""".replace("17900", str(PORT))
 
 # --- the file -------------------------------------------------------------------------------------------------------------
 
@@ -240,7 +240,8 @@ def test_too_many_routes_need_not_end_the_session(tmp_path: Path, action: str, a
 @pytest.mark.skipif(not shutil.which("bird"), reason="BIRD is not installed (apt-get install bird2)")
 def test_bird_learns_from_it_and_is_learned_from(tmp_path: Path) -> None:
     bird = tmp_path / "bird.conf"
-    bird.write_text("""\
+    bird.write_text(
+        """\
 router id 127.0.0.34;
 protocol device {}
 protocol static { ipv4; route 198.51.100.0/24 blackhole; }
@@ -250,7 +251,8 @@ protocol bgp upstream {
   multihop; strict bind yes; connect delay time 1; connect retry time 1;
   ipv4 { import all; export all; next hop address 192.0.2.2; };
 }
-""")
+""".replace("17900", str(PORT))
+    )
     text = FILE + "  - {name: bird, address: 127.0.0.34, asn: 65003}\n"
 
     async def test(lab: Lab) -> None:
@@ -287,7 +289,7 @@ def test_a_changed_file_keeps_sessions_that_did_not_change_and_a_wrong_one_chang
         said = lab.server.reload()
         assert said == [f"{lab.path}:7:44: peer 'nva1': 'asn' is 'none', wanted an autonomous system number"]
         assert rs.session("nva1").up_since == first
-        lab.path.write_text(FILE.replace("port: 17900", "port: 17901, namespace: /none/such"))
+        lab.path.write_text(FILE.replace(f"port: {PORT}", "port: 17999, namespace: /none/such"))
         assert lab.server.reload() == ["instance 'rs0': network namespace /none/such: No such file or directory"]
         assert rs.session("nva1").up_since == first
         lab.path.write_text(FILE)
@@ -365,7 +367,7 @@ def test_the_process_says_ready_reloads_and_says_goodbye(tmp_path: Path) -> None
             taken = subprocess.run([*COMMAND, "--config", str(file)], capture_output=True, text=True, timeout=20)
             assert (taken.returncode, taken.stderr.splitlines()[-1]) == (
                 3,
-                "dualhome: can't listen on 127.0.0.31:17900: the port is taken by another program (ss -ltnp shows which)",
+                f"dualhome: can't listen on 127.0.0.31:{PORT}: the port is taken by another program (ss -ltnp shows which)",
             )
             with socket.create_connection(("127.0.0.31", PORT), source_address=("127.0.0.32", 0)) as peer:
                 peer.settimeout(10)

@@ -27,6 +27,7 @@ MARK: Final = "DUALHOME_NETWORK"
 FABRIC: Final = ".fabric"
 NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,59}")
 GRACE_S: Final = 2.0  # between asking a process to end and ending it
+TRIES: Final = 10  # of removing what is in use, a tenth of a second apart
 
 
 class Place:
@@ -128,6 +129,20 @@ class Place:
             SystemRefused: something is left that can't be removed.
         """
         done: list[str] = []
+        for last in (*(False,) * TRIES, True):
+            try:
+                self._clear(done, grace_s)
+                break
+            except OSError as error:  # a process that was born meanwhile mounts, or writes, behind us
+                if last:
+                    raise SystemRefused(f"{self.path} can't be removed: {error.filename}: {error.strerror}") from error
+                time.sleep(0.1)
+        with suppress(OSError):
+            self.path.parent.rmdir()
+        return done
+
+    def _clear(self, done: list[str], grace_s: float) -> None:
+        """Once. OSError where something of it is in use."""
         if ended := self._end_processes(grace_s):
             done.append(f"{ended} process{'es' * (ended != 1)}")
         bound = [each for each in self.namespaces.iterdir() if each.is_file()] if self.namespaces.is_dir() else []
@@ -146,9 +161,6 @@ class Place:
         if self.path.exists():
             shutil.rmtree(self.path)
             done.append(str(self.path))
-        with suppress(OSError):
-            self.path.parent.rmdir()
-        return done
 
     def processes(self) -> Iterator[int]:
         """Processes that bear the mark, or live in one of its namespaces; never this one."""
