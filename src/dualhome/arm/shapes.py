@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from dualhome.arm.errors import ArmError, bad_request
@@ -57,22 +58,34 @@ OBJECTS: Final = _words(
     """
 )
 MOST: Final = 2**53
+NUMERAL: Final = re.compile(r"-?[0-9]{1,16}")
 
 
 def check(value: Any, by: str) -> None:
-    """Hold properties, at any depth, against the table.
+    """Hold properties, at any depth, against the table; a number or a yes or no that came as text becomes one, as in Azure.
 
     Raises:
         ArmError: 400 InvalidRequestFormat, with the property and what it should be.
     """
     if isinstance(value, dict):
-        for name, each in value.items():
-            if each is not None:
-                _one(name, each, by)
-            check(each, by)
+        for name in value:
+            if value[name] is not None:
+                value[name] = _read(name, value[name])
+                _one(name, value[name], by)
+            check(value[name], by)
     elif isinstance(value, list):
         for each in value:
             check(each, by)
+
+
+def _read(name: str, value: Any) -> Any:
+    """`"65002"` as 65002, `"false"` as false, where the table says so: templates with text parameters write that, and Azure reads it."""
+    if isinstance(value, str):
+        if name in WHOLE and NUMERAL.fullmatch(value):
+            return int(value)
+        if name in YES_NO and value.lower() in ("true", "false"):
+            return value.lower() == "true"
+    return value
 
 
 def _one(name: str, value: Any, by: str) -> None:

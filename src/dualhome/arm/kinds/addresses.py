@@ -27,10 +27,10 @@ class PublicAddress(Kind):
     read_only = frozenset(("ipConfiguration",))
 
     def accept(self, call: Call) -> None:
-        """Standard ones are static; Basic ones were retired in 2025 and still accepted."""
+        """Standard ones are static; Basic ones were retired in 2025 and still accepted. A dynamic one that names no SKU is Basic, as in older templates."""
         given = call.properties
         sku = call.body.setdefault("sku", dict(call.old.body.get("sku") or {}) if call.old else {})
-        sku.setdefault("name", "Standard")
+        sku.setdefault("name", "Basic" if str(given.get("publicIPAllocationMethod")).lower() == "dynamic" else "Standard")
         sku.setdefault("tier", "Regional")
         method = str(given.setdefault("publicIPAllocationMethod", "Static" if sku["name"] != "Basic" else "Dynamic")).capitalize()
         if method not in ("Static", "Dynamic"):
