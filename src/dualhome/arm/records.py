@@ -114,7 +114,7 @@ class Records:
 
     def __iter__(self) -> Iterator[Record]:
         """In the order of making."""
-        return iter(sorted(self._all.values(), key=lambda each: each.number))
+        return iter(_by_number(self._all.values()))
 
     def __len__(self) -> int:
         return len(self._all)

@@ -26,8 +26,9 @@ from dualhome.arm.errors import ArmError, bad_request, conflict
 from dualhome.arm.guests.alive import CHUNK, LINGER_S, Wanted, ended
 from dualhome.arm.guests.console import is_console
 from dualhome.arm.ids import key_of
+from dualhome.arm.kinds.addresses import machine_of
 from dualhome.arm.kinds.base import Context, Data
-from dualhome.arm.kinds.compute import MACHINES, NICS, image_of, type_in
+from dualhome.arm.kinds.compute import MACHINES, NICS, guests_for, image_of, power_of, type_in
 from dualhome.arm.records import Record
 from dualhome.errors import DualhomeError
 
@@ -81,7 +82,8 @@ class Machines:
             _runs(machine)
             session: Session | Console = Console(self._context, machine, str(command or ""))
         else:
-            guests = self._guests(machine)
+            guests = guests_for(self._context, machine)
+            _runs(machine)
             wanted = Wanted(script=str(command) if command else None, user=user or "root", stdin=bool(asked.get("stdin")))
             await self._context.network.follow()
             if asked.get("terminal"):
@@ -93,15 +95,6 @@ class Machines:
         token = uuid.uuid4().hex
         self._sessions[token] = principal, session
         return StreamingResponse(self._frames(token, session), media_type="application/octet-stream")
-
-    def _guests(self, machine: Record) -> Any:
-        """The insides of machines. ArmError 409 where there are none, or this one is off."""
-        guests = self._context.settings.get("guests")
-        if guests is None:
-            why = self._context.settings.get("no_guests") or "this server runs no machines"
-            raise conflict("OperationNotAllowed", f"Nothing can be run in {machine.name}: {why}.")
-        _runs(machine)
-        return guests
 
     async def _frames(self, token: str, session: Session | Console) -> AsyncIterator[bytes]:
         try:
@@ -241,7 +234,7 @@ def frame(channel: Channel, data: bytes) -> bytes:
 
 def _runs(machine: Record) -> None:
     """ArmError 409 where it is off."""
-    if machine.private.get("power", "running") != "running":
+    if power_of(machine) != "running":
         raise conflict("MachineOff", f"{machine.name} does not run.")
 
 
@@ -274,7 +267,7 @@ def machine_at(context: Context, address: str, via: str = "", port: int = 22) ->
     ranked: dict[int, dict[str, Record]] = {}
     for nic in context.records.of_type(NICS):
         for network in _where(nic, address):
-            if (owner := _owner(context, nic)) is not None:
+            if (owner := machine_of(context, nic)) is not None:
                 ranked.setdefault(near.index(network) if network in near else len(near), {})[owner.key] = owner
     if not ranked and start is not None and not _numeric(address):
         named = [each for each in context.records.of_type(MACHINES) if address.partition(".")[0] in _names(each)]
@@ -291,18 +284,14 @@ def machine_at(context: Context, address: str, via: str = "", port: int = 22) ->
 def _behind(context: Context, public: Record, port: int) -> Iterator[Record]:
     """Machines that a public address leads to: by their NIC, or by a NAT rule of a load balancer."""
     for user in context.records.referrers(public.id):
-        if user.type.lower() == NICS.lower() and (owner := _owner(context, user)) is not None:
+        if user.type.lower() == NICS.lower() and (owner := machine_of(context, user)) is not None:
             yield owner
         for rule in user.properties.get("inboundNatRules") or []:
             values = rule.get("properties") or {}
             behind = str((values.get("backendIPConfiguration") or {}).get("id", "")).lower().partition("/ipconfigurations/")[0]
             nic = context.get(behind) if values.get("frontendPort") == port else None
-            if nic is not None and (owner := _owner(context, nic)) is not None:
+            if nic is not None and (owner := machine_of(context, nic)) is not None:
                 yield owner
-
-
-def _owner(context: Context, nic: Record) -> Record | None:
-    return next((each for each in context.records.referrers(nic.id) if each.type.lower() == MACHINES.lower()), None)
 
 
 def _where(nic: Record, address: str | None = None) -> Iterator[str]:

@@ -9,7 +9,7 @@ from dualhome.arm.errors import bad_request
 from dualhome.arm.ids import key_of
 from dualhome.arm.kinds.base import Call, Context, Data, Kind
 from dualhome.arm.kinds.networks import NETWORKS, guid_of, ranges_of, used_in
-from dualhome.arm.kinds.ranges import address, addresses_in, network_of
+from dualhome.arm.kinds.ranges import address, free_in, network_of
 from dualhome.arm.kinds.security import defaults
 from dualhome.arm.records import Record
 
@@ -132,7 +132,7 @@ class NetworkInterface(Kind):
             wanted = address(wanted, by)
             check_address(wanted, ranges, taken, subnet, by)
         elif not wanted or wanted in taken or not any(ipaddress.ip_address(wanted) in each for each in ranges):
-            wanted = next((free for each in ranges for free in addresses_in(each, taken)), None)
+            wanted = next(iter(free_in(ranges, taken)), None)
         if wanted is None:
             raise bad_request(
                 "SubnetIsFull",
@@ -164,7 +164,7 @@ class NetworkInterface(Kind):
     def show(self, context: Context, record: Record, properties: Data) -> None:
         """Its VM and MAC address."""
         properties["macAddress"] = f"00-0D-3A-{record.number >> 16 & 255:02X}-{record.number >> 8 & 255:02X}-{record.number & 255:02X}"
-        vm = next((each for each in context.records.referrers(record.id) if each.type.lower() == "microsoft.compute/virtualmachines"), None)
+        vm = machine_of(context, record)
         if vm is not None:
             listed = (vm.properties.get("networkProfile") or {}).get("networkInterfaces") or []
             mine: Data = next((each for each in listed if key_of(each.get("id", "")) == record.key), {})
@@ -176,11 +176,7 @@ class NetworkInterface(Kind):
 
     async def effective_routes(self, context: Context, record: Record, query: Data, body: Any) -> Any:
         """effectiveRouteTable (R192), with the names of user-defined routes."""
-        names = {}
-        table = None
-        for part in record.properties["ipConfigurations"]:
-            subnet = context.get(part["properties"]["subnet"]["id"])
-            table = table or (context.get((subnet.properties.get("routeTable") or {}).get("id")) if subnet else None)
+        names, table = {}, table_of(context, record)
         if table is not None:
             names = {each.properties["addressPrefix"]: each.name for each in context.records.children(table.id, "routes")}
         found = await context.network.effective_routes(record.key)
@@ -203,6 +199,18 @@ class NetworkInterface(Kind):
             if group is not None and subnet is not None:
                 found.append(_effective_group(context, group, {"subnet": {"id": subnet.id}}))
         return {"value": found}
+
+
+def machine_of(context: Context, nic: Record) -> Record | None:
+    """The virtual machine that has a NIC."""
+    return next((each for each in context.records.referrers(nic.id) if each.type.lower() == "microsoft.compute/virtualmachines"), None)
+
+
+def table_of(context: Context, nic: Record) -> Record | None:
+    """The route table of a NIC's subnet."""
+    subnets = [context.get(part["properties"]["subnet"]["id"]) for part in nic.properties["ipConfigurations"]]
+    tables = [context.get((subnet.properties.get("routeTable") or {}).get("id")) for subnet in subnets if subnet is not None]
+    return next((table for table in tables if table is not None), None)
 
 
 def check_address(wanted: str, ranges: list[Any], taken: dict[str, str], subnet: Record, by: str) -> None:

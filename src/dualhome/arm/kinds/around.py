@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from dualhome.arm.errors import bad_request, conflict
 from dualhome.arm.ids import key_of
-from dualhome.arm.kinds.addresses import free_public
+from dualhome.arm.kinds.addresses import free_public, table_of
 from dualhome.arm.kinds.base import Call, Context, Data, Kind, Times
+from dualhome.arm.kinds.compute import power_of
 from dualhome.arm.kinds.networks import NETWORKS, guid_of, ranges_of, used_in
-from dualhome.arm.kinds.ranges import address, addresses_in, network_of
+from dualhome.arm.kinds.ranges import address, free_in, network_of
 from dualhome.arm.records import Record
 
 FIREWALL_SUBNET: Final = "azurefirewallsubnet"
@@ -59,7 +60,7 @@ class Firewall(Kind):
             None,
         )
         ranges = [network_of(each) for each in ranges_of(subnet) if ":" not in each]
-        wanted = before or next((free for each in ranges for free in addresses_in(each, taken)), None)
+        wanted = before or next(iter(free_in(ranges, taken)), None)
         if wanted is None:
             raise bad_request("SubnetIsFull", f"Subnet {subnet.name} does not have enough capacity for 1 IP addresses.")
         values["privateIPAddress"], values["privateIPAllocationMethod"] = wanted, "Dynamic"
@@ -80,7 +81,7 @@ class Watcher(Kind):
         given = body if isinstance(body, Mapping) else {}
         machine = context.referred({"id": given.get("targetResourceId")}, record.id, "Microsoft.Compute/virtualMachines")
         wanted = ipaddress.ip_address(address(given.get("destinationIPAddress"), "destinationIPAddress"))
-        if machine.private.get("power", "running") != "running":
+        if power_of(machine) != "running":
             raise conflict("VMNotRunning", f"Virtual machine {machine.name} is not running.")
         listed = (machine.properties.get("networkProfile") or {}).get("networkInterfaces") or []
         nics = [context.referred(each, machine.id) for each in listed]
@@ -96,19 +97,13 @@ class Watcher(Kind):
         if best is None:
             return {"nextHopType": "None", "nextHopIpAddress": "", "routeTableId": "System Route"}
         hops = best.get("nextHopIpAddress") or []
-        table = next((found for part in nic.properties["ipConfigurations"] if (found := _table(context, part)) is not None), None)
-        where = table if best["source"] == "User" and table else "System Route"
+        table = table_of(context, nic)
+        where = table.id if best["source"] == "User" and table is not None else "System Route"
         return {"nextHopType": best["nextHopType"], "nextHopIpAddress": hops[0] if hops else "", "routeTableId": where}
 
 
 def _addresses(nic: Record) -> list[str]:
     return [str((part.get("properties") or {}).get("privateIPAddress")) for part in nic.properties.get("ipConfigurations") or []]
-
-
-def _table(context: Context, part: Data) -> str | None:
-    subnet = context.get(((part.get("properties") or {}).get("subnet") or {}).get("id"))
-    found = (subnet.properties.get("routeTable") or {}).get("id") if subnet is not None else None
-    return str(found) if found else None
 
 
 class StorageAccount(Kind):
@@ -181,14 +176,14 @@ async def storage_name(context: Context, words: Mapping[str, str], query: Mappin
     return {"nameAvailable": True}
 
 
-async def features(context: Context, words: Mapping[str, str], query: Mapping[str, str]) -> Any:
-    """Previews: none has to be registered."""
+async def none(context: Context, words: Mapping[str, str], query: Mapping[str, str]) -> Any:
+    """Previews to be registered, names of tags: a list of none."""
     return {"value": []}
 
 
 KINDS = (Firewall(), Watcher(), StorageAccount(), ManagedIdentity(), Workspace())
 LOOKUPS: Final = (
     (r"providers/Microsoft\.Storage/checkNameAvailability", storage_name),
-    (r"providers/Microsoft\.Features/(?:providers/[^/]+/)?features", features),
-    (r"tagNames", features),
+    (r"providers/Microsoft\.Features/(?:providers/[^/]+/)?features", none),
+    (r"tagNames", none),
 )

@@ -9,7 +9,7 @@ from dualhome.arm.ids import key_of
 from dualhome.arm.kinds.addresses import check_address, free_public
 from dualhome.arm.kinds.base import Call, Context, Data, Kind
 from dualhome.arm.kinds.networks import NETWORKS, guid_of, ranges_of, used_in
-from dualhome.arm.kinds.ranges import address, addresses_in, network_of
+from dualhome.arm.kinds.ranges import address, free_in, network_of
 from dualhome.arm.records import Record
 
 
@@ -76,7 +76,7 @@ class LoadBalancer(Kind):
             wanted = address(wanted, by)
             check_address(wanted, ranges, taken, subnet, by)
         else:
-            wanted = next((free for each in ranges for free in addresses_in(each, taken)), None)
+            wanted = next(iter(free_in(ranges, taken)), None)
         if wanted is None:
             raise bad_request("SubnetIsFull", f"Subnet {subnet.name} does not have enough capacity for 1 IP addresses.")
         values["privateIPAddress"] = wanted

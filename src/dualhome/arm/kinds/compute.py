@@ -291,18 +291,33 @@ async def run_in(context: Context, machine: Record, script: str, parameters: dic
     Raises:
         ArmError: 409 OperationNotAllowed, the machine is off, or this server runs none.
     """
-    if machine.private.get("power", "running") != "running":
+    if power_of(machine) != "running":
         raise conflict("OperationNotAllowed", "The operation requires the VM to be running (or set to run).")
     if is_console(image_of(machine)):
         return await type_in(context, machine, script), "", 0
-    guests = context.settings.get("guests")
-    if guests is None:
-        why = context.settings.get("no_guests") or "this server runs no machines"
-        raise conflict("OperationNotAllowed", f"Nothing can be run in {machine.name}: {why}.")
+    guests = guests_for(context, machine)
     await context.network.follow()
     found: tuple[str, str, int] = await guests.run(machine.key, script, parameters, timeout=timeout)
     await guests.learn(context, machine.id)
     return found
+
+
+def guests_for(context: Context, machine: Record) -> Any:
+    """The insides of machines, for something that is to be run in one.
+
+    Raises:
+        ArmError: 409 OperationNotAllowed, this server runs none.
+    """
+    guests = context.settings.get("guests")
+    if guests is None:
+        why = context.settings.get("no_guests") or "this server runs no machines"
+        raise conflict("OperationNotAllowed", f"Nothing can be run in {machine.name}: {why}.")
+    return guests
+
+
+def power_of(machine: Record) -> str:
+    """running, stopped or deallocated."""
+    return str(machine.private.get("power", "running"))
 
 
 async def type_in(context: Context, machine: Record, lines: str) -> str:
@@ -357,9 +372,7 @@ def _is_windows(properties: Data) -> bool:
 
 
 def _instance_view(context: Context, record: Record) -> Data:
-    from dualhome.arm.operations import stamp
-
-    power = record.private.get("power", "running")
+    power = power_of(record)
     state = record.provisioning_state(context.now()).lower()
     return {
         "computerName": (record.properties.get("osProfile") or {}).get("computerName", record.name),

@@ -11,7 +11,7 @@ from dualhome.arm.ids import key_of
 from dualhome.arm.kinds.addresses import free_public
 from dualhome.arm.kinds.base import Call, Context, Data, Kind, Times
 from dualhome.arm.kinds.networks import NETWORKS, guid_of, ranges_of, used_in
-from dualhome.arm.kinds.ranges import address, addresses_in, canonical, network_of
+from dualhome.arm.kinds.ranges import address, canonical, free_in, network_of
 from dualhome.arm.records import Record
 from dualhome.errors import DualhomeError
 
@@ -160,7 +160,7 @@ class Gateway(Kind):
         if call.private.get("addresses"):
             return
         taken = used_in(call.context, subnet)
-        free = [each for each, _ in zip(addresses_in(network_of(ranges_of(subnet)[0]), taken), range(2), strict=False)]
+        free = free_in([network_of(ranges_of(subnet)[0])], taken, 2)
         if len(free) < 2:
             raise bad_request(
                 "SubnetIsFull",

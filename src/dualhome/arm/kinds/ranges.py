@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from functools import lru_cache
+from itertools import islice
 
 from dualhome.arm.errors import bad_request
 
@@ -62,3 +63,8 @@ def addresses_in(network: Network, taken: Container[str]) -> Iterator[str]:
         found = str(network[place])
         if found not in taken:
             yield found
+
+
+def free_in(ranges: Iterable[Network], taken: Container[str], count: int = 1) -> list[str]:
+    """The lowest addresses that nobody has in a subnet's ranges; fewer than `count` where there are no more."""
+    return list(islice((free for each in ranges for free in addresses_in(each, taken)), count))

@@ -11,7 +11,7 @@ from dualhome.arm.ids import key_of
 from dualhome.arm.kinds.addresses import free_public
 from dualhome.arm.kinds.base import Call, Context, Data, Kind, Times
 from dualhome.arm.kinds.networks import NETWORKS, ranges_of, space_of, used_in
-from dualhome.arm.kinds.ranges import address, addresses_in, network_of, overlap
+from dualhome.arm.kinds.ranges import address, free_in, network_of, overlap
 from dualhome.arm.records import Record
 
 if TYPE_CHECKING:
@@ -235,7 +235,7 @@ class HubIpConfiguration(Kind):
         subnet = call.context.require(record.properties["subnet"]["id"])
         if not hub.private.get("router_ips"):
             taken = used_in(call.context, subnet)
-            free = [each for each, _ in zip(addresses_in(network_of(ranges_of(subnet)[0]), taken), range(2), strict=False)]
+            free = free_in([network_of(ranges_of(subnet)[0])], taken, 2)
             call.context.records.put(replace(hub, private={**hub.private, "router_ips": free}))
 
     def leaves(self, context: Context, record: Record) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from dualhome.arm.guests.configs import keys_of, of_data, originated
 from dualhome.arm.ids import key_of
+from dualhome.arm.kinds.compute import power_of
 from dualhome.arm.records import Record
 from dualhome.arm.world.draft import Data, Draft, overlaid, reference, told, unique
 from dualhome.arm.world.hubs import home_of, neighbours
@@ -83,7 +84,7 @@ def _add_machine(draft: Draft, record: Record, nics: list[tuple[Record, Data]]) 
     router = record.private.get("router")
     draft.nodes[record.key] = name
     _note(draft, nic, name, name, first)
-    if record.private.get("power", "running") != "running":
+    if power_of(record) != "running":
         draft.down.append(name)
     if said.pop("virtual_machine", False) or (len(nics) == 1 and not said and not router and not peers and not first["ip_forwarding"]):
         draft.section("virtual_machines")[name] = first
