@@ -61,9 +61,7 @@ class Api:
         self.service, self.operations, self.settings, self.door, self.extras = service, operations, settings, door, extras
         self.context = service.context
         self._count = 0
-        self._leaving: dict[
-            str, tuple[float, Any]
-        ] = {}  # by key, what is deleted and until when its operation lasts: it is shown as Deleting
+        self._leaving: dict[str, tuple[float, Any]] = {}  # by key, until when the operation of a delete lasts, and what is shown till then
 
     async def __call__(self, request: Request) -> Response:
         """Answer, whatever comes: refusals in ARM's envelope, and what is a fault of ours as 500 InternalServerError."""
@@ -300,13 +298,11 @@ class Api:
     def _left(self, id_: ResourceId) -> Any:
         """What is shown of a resource whose deletion is under way; None of any other."""
         until, shown = self._leaving.get(id_.key, (0.0, None))
-        if self.context.now() < until and self.service.records.get(id_.text) is None:
-            return shown
-        self._leaving.pop(id_.key, None)
-        return None
+        return shown if self.context.now() < until and self.service.records.get(id_.text) is None else None
 
     async def _delete(self, request: Request, id_: ResourceId, version: str) -> Response:
-        before = self.service.records.get(id_.text)
+        kind, last = kind_of(id_.type), self.settings.operations in ("async", "location") or self.settings.realistic_times
+        before = self.service.records.get(id_.text) if last and not kind.at_once else None
         shown = self.service.show(before) if before is not None else None
         gone = self.service.delete(id_, request.headers.get("if-match"))
         if not gone:
@@ -317,13 +313,14 @@ class Api:
         for each in gone:
             await kind_of(each.type).gone(self.context, each)
         record = gone[0]
-        if not kind_of(record.type).at_once and (self.settings.operations in ("async", "location") or self.settings.realistic_times):
-            seconds = self.service.takes(kind_of(record.type).times.delete)
+        if shown is not None:
+            seconds, now = self.service.takes(kind.times.delete), self.context.now()
             response = Response(status_code=202)
             operation = self.operations.begin(record.id, seconds, status=204)
-            if shown is not None and "properties" in shown:
+            self._leaving = {key: each for key, each in self._leaving.items() if now < each[0]}
+            if "properties" in shown:
                 shown["properties"]["provisioningState"] = "Deleting"
-                self._leaving[id_.key] = self.context.now() + seconds, shown
+                self._leaving[id_.key] = now + seconds, shown
             headers = ("Location",) if self.settings.operations == "location" else ("Azure-AsyncOperation", "Location")
             self._point(request, response, operation, record, version, headers)
             return response
