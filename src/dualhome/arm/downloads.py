@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
+from dualhome.arm.place import on_loopback
+
 LARGEST: Final = 4 * 1024 * 1024  # bytes of a template: Azure's limit
 PATIENCE_S: Final = 20.0
 
@@ -66,7 +68,7 @@ def _allow(url: str) -> None:
     """Raises ValueError, or OSError where its host has no address."""
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if is_here(host):
+    if on_loopback(host):
         return
     if parts.scheme != "https":
         raise ValueError("only https leads to other machines")
@@ -78,13 +80,3 @@ def _allow(url: str) -> None:
         ) from error
     if not all(ipaddress.ip_address(each.partition("%")[0]).is_global for each in known):
         raise ValueError(f"{host} is in a private network")
-
-
-def is_here(host: str) -> bool:
-    """Whether a host is this machine's loopback."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 from collections.abc import Mapping
@@ -16,6 +17,16 @@ def home() -> Path:
     if named := os.environ.get("DUALHOME_HOME"):
         return Path(named)
     return Path("/var/lib/dualhome") if os.geteuid() == 0 else Path.home() / ".local" / "share" / "dualhome"
+
+
+def on_loopback(host: str) -> bool:
+    """Whether a host is this machine's alone."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def running(directory: Path) -> Mapping[str, Any] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 import logging
 import os
@@ -31,9 +30,10 @@ from dualhome.arm.http.terms import Terms
 from dualhome.arm.identity import Identity
 from dualhome.arm.kinds import kind_of
 from dualhome.arm.kinds.base import Context
+from dualhome.arm.kinds.images import aliases
 from dualhome.arm.openapi import description
 from dualhome.arm.operations import Operations
-from dualhome.arm.place import CARD
+from dualhome.arm.place import CARD, on_loopback
 from dualhome.arm.records import Records
 from dualhome.arm.service import Service
 from dualhome.arm.settings import Settings
@@ -59,16 +59,6 @@ class Options:
     run_commands: bool | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     downloads: Path | None = None
-
-
-def on_loopback(host: str) -> bool:
-    """Whether an address is this machine's alone."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Ours:
@@ -127,7 +117,7 @@ class Server:
             if each is not None
         )
         self.api = Api(self.service, self.operations, self.settings, self.identity.guard, extras)
-        routes = [*self.identity.routes, Route("/openapi.json", _openapi)]
+        routes = [*self.identity.routes, Route("/openapi.json", _openapi), Route("/aliases.json", _aliases)]
         inner = Starlette(routes=routes)
         inner.router.redirect_slashes = False
         inner.router.default = self._rest
@@ -180,6 +170,10 @@ class Server:
             await self.guests.close()
         await self.backend.close()
         self.store.close()
+
+
+async def _aliases(request: Request) -> Response:
+    return JSONResponse(aliases())
 
 
 async def _openapi(request: Request) -> Response:

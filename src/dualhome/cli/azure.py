@@ -31,14 +31,14 @@ def env(shell: ShellOption = "bash") -> None:
     """Print what to set so that stock az, the SDKs, Terraform, Pulumi and PowerShell find the server that runs, and ssh and scp its machines."""
     from dualhome.arm.client import variables
     from dualhome.arm.place import home
-    from dualhome.arm.ssh.place import directory
+    from dualhome.arm.ssh.place import directory, path_of_others
     from dualhome.errors import RequestError
 
     if shell not in SHELLS:
         raise RequestError(f"no shell {shell!r} (there are {', '.join(SHELLS)})")
     found = variables()
     ours, program = str(directory(home()).absolute()), _find_az()
-    found["PATH"] = os.pathsep.join([ours, *_others()])
+    found["PATH"] = os.pathsep.join([ours, path_of_others()])
     if program is not None:
         found["DUALHOME_AZ"] = program
     if shell == "json":
@@ -88,18 +88,12 @@ def _az() -> str:
 
 def _find_az() -> str | None:
     """The az of this machine: not the one of ours that `env` puts on PATH."""
-    for candidate in (os.environ.get("DUALHOME_AZ"), shutil.which("az", path=os.pathsep.join(_others())), ".cache/az/bin/az"):
+    from dualhome.arm.ssh.place import path_of_others
+
+    for candidate in (os.environ.get("DUALHOME_AZ"), shutil.which("az", path=path_of_others()), ".cache/az/bin/az"):
         if candidate and os.access(candidate, os.X_OK):
             return str(Path(candidate).absolute())
     return None
-
-
-def _others() -> list[str]:
-    """Of PATH, all but our own directory."""
-    from dualhome.arm.place import home
-
-    ours = str((home() / "bin").absolute())
-    return [each for each in os.environ.get("PATH", os.defpath).split(os.pathsep) if each != ours]
 
 
 def _az_environment(program: str) -> Mapping[str, str]:

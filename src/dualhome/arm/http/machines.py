@@ -12,11 +12,9 @@ import asyncio
 import ipaddress
 import json
 import re
-import struct
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import suppress
-from enum import IntEnum
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -30,6 +28,7 @@ from dualhome.arm.kinds.addresses import machine_of
 from dualhome.arm.kinds.base import Context, Data
 from dualhome.arm.kinds.compute import MACHINES, NICS, guests_for, image_of, power_of, type_in
 from dualhome.arm.records import Record
+from dualhome.arm.ssh.frames import Channel, frame
 from dualhome.errors import DualhomeError
 
 RUN: Final = f"{MACHINES}/runCommand/action"
@@ -37,12 +36,6 @@ USER: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9._-]{0,63}")
 PENDING: Final = 16  # chunks that wait for a client
 MOST_TYPED: Final = 1 << 20  # bytes
 MOST: Final = 256  # sessions at once
-
-
-class Channel(IntEnum):
-    """What a frame holds."""
-
-    TOKEN, OUT, ERR, CODE = range(4)
 
 
 class Machines:
@@ -225,11 +218,6 @@ class Console:
             await self.output.put((Channel.CODE, b"255"))
         finally:
             await self.output.put(None)
-
-
-def frame(channel: Channel, data: bytes) -> bytes:
-    """Channel, length, bytes."""
-    return struct.pack(">BI", channel, len(data)) + data
 
 
 def _runs(machine: Record) -> None:

@@ -18,7 +18,6 @@ from dualhome.arm.identity.guard import Gate, Guard
 from dualhome.arm.identity.principals import Directory, Principal, credentials
 from dualhome.arm.identity.roles import ROLES, role
 from dualhome.arm.identity.tokens import Tokens, base_of, metadata
-from dualhome.arm.kinds.images import aliases
 from dualhome.arm.store import Store
 
 __all__ = ["Identity", "Principal"]
@@ -39,7 +38,7 @@ class Identity:
         self.tokens = Tokens(signing_key(directory / "tokens.key"), self.people, self.tenant, token_s)
         self.guard = Guard(self.tokens, self.people)
         self.extra = Authorization(self)
-        self.routes = [*self.tokens.routes(), Route("/metadata/endpoints", _metadata), Route("/aliases.json", _aliases)]
+        self.routes = [*self.tokens.routes(), Route("/metadata/endpoints", _metadata)]
         own = {"localhost", "127.0.0.1", "::1", *hosts}
         self._hosts = None if tls is not None else sorted(own)
         self._log = directory / "audit.log"
@@ -52,10 +51,6 @@ class Identity:
 async def _metadata(request: Request) -> Response:
     version = next((value for name, value in request.query_params.items() if name.lower() == "api-version"), "2022-09-01")
     return JSONResponse(metadata(base_of(request), version))
-
-
-async def _aliases(request: Request) -> Response:
-    return JSONResponse(aliases())
 
 
 class Authorization:

@@ -40,15 +40,18 @@ def _write_bundle(file: Path, authority: Path) -> None:
     known = SYSTEM.read_bytes() if SYSTEM.is_file() else b""
     wanted = known.rstrip() + b"\n" * bool(known) + authority.read_bytes()
     if not (file.exists() and file.read_bytes() == wanted):
-        part = file.with_name(file.name + ".part")
-        part.write_bytes(wanted)
-        part.replace(file)
+        write_whole(file, wanted, 0o644)
 
 
 def write_secret(file: Path, content: bytes) -> None:
     """A file that only its owner reads, never there in part."""
+    write_whole(file, content, 0o600)
+
+
+def write_whole(file: Path, content: bytes, mode: int) -> None:
+    """A file that is never there in part."""
     part = file.with_name(file.name + ".part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "wb") as out:
         out.write(content)
     part.replace(file)

@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from dualhome.arm.ssh.copying import Copying
+from dualhome.arm.ssh.frames import Channel
 from dualhome.arm.ssh.options import Options, Target, scp, ssh
-from dualhome.arm.ssh.place import PROGRAMS
-from dualhome.arm.ssh.remote import ERR, Command, NotOursError, RefusedError, Server
+from dualhome.arm.ssh.place import path_of_others
+from dualhome.arm.ssh.remote import Command, NotOursError, RefusedError, Server
 
 FAILED: Final = 255
 ADDRESS: Final = re.compile(r"[0-9.]+|[0-9a-fA-F:]*:[0-9a-fA-F:.]*|.*\.cloudapp\.azure\.com", re.IGNORECASE)
@@ -77,7 +78,7 @@ def run_sshpass(arguments: list[str]) -> int:
     name = os.path.basename(rest[0])
     if name in ("ssh", "scp"):
         return run_ssh(rest[1:]) if name == "ssh" else run_scp(rest[1:])
-    if shutil.which("sshpass", path=_path_without_ours()) is None:
+    if shutil.which("sshpass", path=path_of_others()) is None:
         os.execvp(rest[0], rest)
     raise NotOursError
 
@@ -106,7 +107,7 @@ def _explained(options: Options, arguments: list[str]) -> Target:
     target = options.target(options.words[0])
     if ADDRESS.fullmatch(target.host) or target.via:
         return target
-    real = shutil.which("ssh", path=_path_without_ours())
+    real = shutil.which("ssh", path=path_of_others())
     said = subprocess.run([real, "-G", *arguments], capture_output=True, text=True, check=False).stdout if real else ""
     known = dict(line.split(" ", 1) for line in reversed(said.splitlines()) if " " in line)
     for name in ("hostname", "port", "proxyjump", "proxycommand"):
@@ -119,7 +120,7 @@ def _explained(options: Options, arguments: list[str]) -> Target:
 
 
 def _take(channel: int, data: bytes) -> None:
-    stream = sys.stderr if channel == ERR else sys.stdout
+    stream = sys.stderr if channel == Channel.ERR else sys.stdout
     stream.buffer.write(data)
     stream.buffer.flush()
 
@@ -142,22 +143,8 @@ def _terminal(server: Server, command: Command) -> int:
     os.execv(words[0], words)
 
 
-def _path_without_ours() -> str:
-    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    return os.pathsep.join(each for each in folders if not _is_ours(each))
-
-
-def _is_ours(folder: str) -> bool:
-    """A directory that `place.directory` made."""
-    try:
-        with open(os.path.join(folder, PROGRAMS[0]), "rb") as file:
-            return b"dualhome.arm.ssh" in file.read(400)
-    except OSError:
-        return False
-
-
 def _become(program: str, arguments: list[str]) -> int:
-    real = shutil.which(program, path=_path_without_ours())
+    real = shutil.which(program, path=path_of_others())
     if real is None:
         sys.stderr.write(f"{program}: no machine of the server that runs is meant, and {program} is not installed here\n")
         return 127

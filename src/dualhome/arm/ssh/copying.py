@@ -14,8 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
+from dualhome.arm.ssh.frames import Channel
 from dualhome.arm.ssh.options import Options, Target
-from dualhome.arm.ssh.remote import OUT, Command, NotOursError, RefusedError, Server
+from dualhome.arm.ssh.remote import Command, NotOursError, RefusedError, Server
 
 PLAIN: Final = re.compile(r"[^A-Za-z0-9_./~*?\[\]{},@%+=:-]")
 FETCH: Final = """bad=0
@@ -119,7 +120,7 @@ class Copying:
             os.lseek(source.fileno(), 0, os.SEEK_SET)
 
         def take(channel: int, data: bytes) -> None:
-            if channel == OUT and into is not None:
+            if channel == Channel.OUT and into is not None:
                 into.write(data)
             else:
                 sys.stderr.buffer.write(data)

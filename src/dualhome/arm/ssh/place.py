@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -13,6 +14,19 @@ AZ: Final = """#!/bin/sh
 test -n "$AZURE_CONFIG_DIR" && test -n "$DUALHOME_AZ" && exec "$DUALHOME_AZ" "$@"
 exec {python} -I -m dualhome.cli az -- "$@"
 """
+
+
+def path_of_others() -> str:
+    """PATH without directories that `directory` made: where the real programs are."""
+    return os.pathsep.join(each for each in os.environ.get("PATH", os.defpath).split(os.pathsep) if not _is_ours(each))
+
+
+def _is_ours(folder: str) -> bool:
+    try:
+        with open(os.path.join(folder, PROGRAMS[0]), "rb") as file:
+            return b"dualhome.arm.ssh" in file.read(400)
+    except OSError:
+        return False
 
 
 def directory(state: Path) -> Path:

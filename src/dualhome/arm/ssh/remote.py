@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import ssl
-import struct
 import threading
 import time
 import urllib.parse
@@ -14,8 +13,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
+from dualhome.arm.place import on_loopback
+from dualhome.arm.ssh.frames import HEAD, Channel
+
 NEEDED: Final = ("AZURE_RESOURCE_MANAGER_URL", "AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET")
-OUT, ERR, CODE = 1, 2, 3  # channels of frames; the first frame is the session's token
 CHUNK: Final = 65536
 TRIES: Final = 4  # where the server is busy
 
@@ -57,7 +58,7 @@ class Server:
     @property
     def here(self) -> bool:
         """Whether it runs on this machine."""
-        return (urllib.parse.urlsplit(self.url).hostname or "") in ("localhost", "127.0.0.1", "::1")
+        return on_loopback(urllib.parse.urlsplit(self.url).hostname or "")
 
     def _connect(self) -> http.client.HTTPSConnection:
         parts = urllib.parse.urlsplit(self.url)
@@ -107,7 +108,7 @@ class Server:
         return list(json.loads(self._ask("POST", "/dualhome/machines/run", _wanted(command) | {"terminal": True}).read())["command"])
 
     def run(self, command: Command, take: Callable[[int, bytes], None], began: Callable[[], None] = lambda: None) -> int:
-        """Run it; `take` gets what it writes on OUT and ERR, `began` is called once it runs. Its exit code."""
+        """Run it; `take` gets what it writes on Channel.OUT and ERR, `began` is called once it runs. Its exit code."""
         answer = self._ask("POST", "/dualhome/machines/run", _wanted(command))
         _, token = _frame(answer)
         began()
@@ -115,7 +116,7 @@ class Server:
             threading.Thread(target=self._feed, args=(token.decode(), command.stdin), daemon=True).start()
         while True:
             channel, data = _frame(answer)
-            if channel == CODE:
+            if channel == Channel.CODE:
                 return int(data)
             take(channel, data)
 
@@ -145,8 +146,7 @@ def _wanted(command: Command) -> dict[str, Any]:
 
 def _frame(answer: http.client.HTTPResponse) -> tuple[int, bytes]:
     """Raises RefusedError where the server has gone."""
-    head = _exactly(answer, 5)
-    channel, length = struct.unpack(">BI", head)
+    channel, length = HEAD.unpack(_exactly(answer, HEAD.size))
     return channel, _exactly(answer, length)
 
 
