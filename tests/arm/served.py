@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
+import urllib.parse
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,6 +52,18 @@ class Served:
         )
         assert done.returncode == 0 or not check, done.stderr
         return json.loads(done.stdout) if done.returncode == 0 and done.stdout.strip() else done.stderr
+
+    def token(self) -> str:
+        """Of the owner."""
+        given = json.loads((self.home / "serve" / "credentials.json").read_text())
+        form = {"grant_type": "client_credentials", "client_id": given["client_id"], "client_secret": given["client_secret"]}
+        data = urllib.parse.urlencode(form | {"scope": f"{self.url}/.default"}).encode()
+        with urllib.request.urlopen(f"{self.url}/{given['tenant_id']}/oauth2/v2.0/token", data, context=self.trust()) as answer:
+            return str(json.load(answer)["access_token"])
+
+    def trust(self) -> ssl.SSLContext:
+        """For whoever asks it without a client of Azure's."""
+        return ssl.create_default_context(cafile=self.home / "serve" / "ca.pem")
 
     def python(self, *arguments: str | Path, **more: str) -> str:
         """What a program prints that uses the SDK."""

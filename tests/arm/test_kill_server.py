@@ -16,9 +16,6 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-import pytest
-
-from dualhome.arm.client import Client
 from tests.arm.served import Served, start
 
 KILLS: Final = int(os.environ.get("DUALHOME_KILLS", "6"))
@@ -56,8 +53,7 @@ class Wire:
 
     def __init__(self, server: Served, token: str) -> None:
         host, _, port = server.url.removeprefix("https://").partition(":")
-        trust = ssl.create_default_context(cafile=server.home / "serve" / "ca.pem")
-        self._wire = http.client.HTTPSConnection(host, int(port), context=trust, timeout=20)
+        self._wire = http.client.HTTPSConnection(host, int(port), context=server.trust(), timeout=20)
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 
     def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
@@ -97,19 +93,14 @@ def route(number: int) -> dict[str, Any]:
     return {"name": f"r{number}", "properties": {"addressPrefix": f"10.{number}.0.0/16", "nextHopType": "None"}}
 
 
-def token_of(server: Served, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("DUALHOME_HOME", str(server.home))
-    return Client.of_owner()._token
-
-
-def test_nothing_that_was_answered_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_that_was_answered_is_lost(tmp_path: Path) -> None:
     print(f"DUALHOME_SEED={SEED}")
     rng = random.Random(SEED)
     server = start(tmp_path)
     sure: dict[str, str | None] = {}
     asked: dict[str, Any] = {}
     try:
-        token = token_of(server, monkeypatch)
+        token = server.token()
         group = f"/subscriptions/{server.subscription}/resourceGroups/rg"
         assert Wire(server, token).ask("PUT", group + VERSION, {"location": "westeurope"})[0] == 201
         for run in range(KILLS):

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-import ssl
 import subprocess
-import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -36,18 +34,7 @@ def test_every_kind_action_and_part_is_described() -> None:
 @needs_sdk
 def test_no_5xx_and_nothing_undescribed(tmp_path: Path) -> None:
     with served(tmp_path, "--no-run-command") as server:
-        given = json.loads((tmp_path / "serve" / "credentials.json").read_text())
-        form = {
-            "grant_type": "client_credentials",
-            "client_id": given["client_id"],
-            "client_secret": given["client_secret"],
-            "scope": f"{server.url}/.default",
-        }
-        authority = tmp_path / "serve" / "ca.pem"
-        trust = ssl.create_default_context(cafile=authority)
-        asked = urllib.request.Request(f"{server.url}/{given['tenant_id']}/oauth2/v2.0/token", urllib.parse.urlencode(form).encode())
-        with urllib.request.urlopen(asked, context=trust) as answer:
-            token = json.load(answer)["access_token"]
+        authority, trust, token = tmp_path / "serve" / "ca.pem", server.trust(), server.token()
         group = f"{server.url}/subscriptions/{server.subscription}/resourceGroups/rg?api-version=2024-11-01"
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         with urllib.request.urlopen(

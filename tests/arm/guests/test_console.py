@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.arm.azure import GROUP, Azure, azure
+from tests.arm.kinds import hub
 
 CSR = f"{GROUP}/providers/Microsoft.Compute/virtualMachines/csr"
 PASTED = """enable
@@ -41,17 +42,11 @@ wr
 def az() -> Iterator[Azure]:
     """A hub with a route server, and a router with two NICs whose second is the peer."""
     with azure() as found:
-        space = [("RouteServerSubnet", "10.1.0.0/26"), ("outside", "10.1.2.0/24"), ("inside", "10.1.3.0/24")]
-        subnets = [{"name": name, "properties": {"addressPrefix": prefix}} for name, prefix in space]
-        found.put("virtualNetworks/hub", {"addressSpace": {"addressPrefixes": ["10.1.0.0/16"]}, "subnets": subnets})
-        found.put("publicIPAddresses/pip", {"publicIPAllocationMethod": "Static"}, sku={"name": "Standard"})
-        found.put("virtualHubs/rs", {"sku": "Standard"})
-        subnet, public = found.id("virtualNetworks/hub/subnets/RouteServerSubnet"), found.id("publicIPAddresses/pip")
-        found.put("virtualHubs/rs/ipConfigurations/Default", {"subnet": subnet, "publicIPAddress": public})
+        hub.network(found)
+        hub.route_server(found)
         found.put("virtualHubs/rs/bgpConnections/csr", {"peerIp": "10.1.3.4", "peerAsn": 65002})
-        for name in ("outside", "inside"):
-            part = {"name": "one", "properties": {"subnet": found.id(f"virtualNetworks/hub/subnets/{name}")}}
-            found.put(f"networkInterfaces/{name}", {"enableIPForwarding": True, "ipConfigurations": [part]})
+        hub.nic(found, "outside", "hub/subnets/nva")
+        hub.nic(found, "inside", "hub/subnets/workload")
         yield found
 
 

@@ -15,6 +15,7 @@ from dualhome.arm.guests import Guests
 from dualhome.arm.guests.cloud_init import first_boot
 from dualhome.arm.guests.machine import missing
 from tests.arm.azure import GROUP, Azure, azure
+from tests.arm.kinds import hub
 
 needs_root = pytest.mark.skipif(bool(missing()), reason=missing() or "there are file systems for machines")
 
@@ -65,13 +66,8 @@ def az(tmp_path: Path) -> Iterator[Azure]:
         assert isinstance(settings, dict)
         settings["guests"], why = Guests.open(tmp_path, lambda key: None, simulated=True)
         assert not why
-        space = [("RouteServerSubnet", "10.1.0.0/26"), ("nva", "10.1.2.0/24"), ("vm", "10.1.3.0/24")]
-        subnets = [{"name": name, "properties": {"addressPrefix": prefix}} for name, prefix in space]
-        found.put("virtualNetworks/hub", {"addressSpace": {"addressPrefixes": ["10.1.0.0/16"]}, "subnets": subnets})
-        found.put("publicIPAddresses/pip", {"publicIPAllocationMethod": "Static"}, sku={"name": "Standard"})
-        found.put("virtualHubs/rs", {"sku": "Standard"})
-        subnet, public = found.id("virtualNetworks/hub/subnets/RouteServerSubnet"), found.id("publicIPAddresses/pip")
-        found.put("virtualHubs/rs/ipConfigurations/Default", {"subnet": subnet, "publicIPAddress": public})
+        hub.network(found)
+        hub.route_server(found)
         found.put("virtualHubs/rs/bgpConnections/nva", {"peerIp": "10.1.2.4", "peerAsn": 65001})
         yield found
 

@@ -35,13 +35,14 @@ def ask(
     server: Served, method: str, path: str, token: str = "", body: Any = None, form: dict[str, str] | None = None, **headers: str
 ) -> tuple[int, Any, Any]:
     """Status, body and headers."""
-    trust = ssl.create_default_context(cafile=server.home / "serve" / "ca.pem")
     data = urlencode(form).encode() if form else json.dumps(body).encode() if body is not None else None
     given = {"Content-Type": "application/x-www-form-urlencoded" if form else "application/json", **headers} | (
         {"Authorization": f"Bearer {token}"} if token else {}
     )
     try:
-        with urllib.request.urlopen(urllib.request.Request(server.url + path, data, given, method=method), context=trust) as answer:
+        with urllib.request.urlopen(
+            urllib.request.Request(server.url + path, data, given, method=method), context=server.trust()
+        ) as answer:
             text = answer.read()
             return answer.status, json.loads(text) if text else None, answer.headers
     except urllib.error.HTTPError as error:
