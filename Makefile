@@ -82,7 +82,7 @@ unit: setup clients .cache/docs ## the Python tests, on all cores; what is skipp
 	$(call say,Python tests)
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal
 
-PEERS := frr bird2 gobgpd openbgpd wireguard-go wireguard-tools clang-14 llvm-14 libbpf-dev traceroute iputils-ping tcpdump nftables iproute2
+PEERS := frr bird2 gobgpd openbgpd bgpdump wireguard-go wireguard-tools clang-14 llvm-14 libbpf-dev traceroute iputils-ping tcpdump nftables iproute2
 
 peers: ## Debian's BGP daemons and network tools for the live tests, where this machine lets us install them
 	@missing=; for each in $(PEERS); do \

@@ -80,6 +80,8 @@ class Driver:
         for key, mask in self._selector.select(wait_s):
             if key.data is None:
                 self._accept()
+            elif key.data.socket.fileno() < 0:
+                continue  # What came before it in this round closed it.
             elif mask & selectors.EVENT_WRITE:
                 self._writable(key.data)
             elif not key.data.closing:
