@@ -36,7 +36,7 @@ def env(shell: ShellOption = "bash") -> None:
 
     if shell not in SHELLS:
         raise RequestError(f"no shell {shell!r} (there are {', '.join(SHELLS)})")
-    found = variables()
+    found = variables() | {"DUALHOME_HOME": str(home().absolute())}
     ours, program = str(directory(home()).absolute()), _find_az()
     found["PATH"] = os.pathsep.join([ours, path_of_others()])
     if program is not None:
