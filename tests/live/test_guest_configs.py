@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -157,24 +158,39 @@ def echo(live: LiveRun, name: str) -> set[tuple[str, ...]]:
     return {each for each in told(live, name) if name == "override" and each[0] == "rs#0" and each[:2] in heard}
 
 
+def tables(live: LiveRun, network: str, name: str) -> str:
+    """What an appliance's FRR says of itself, for whoever has to find out why a route is missing."""
+    said = [f"== {name}: told by {[sorted(str(each.prefix) for each in live.advertised(f'{one}/{name}')) for one in ('rs#0', 'rs#1')]}"]
+    if name in FRR:
+        for show in ("show bgp ipv4 unicast", "show bgp nexthop", "show ip route", "show bgp neighbors 10.1.0.4"):
+            command = inside(live, name, "vtysh", "--vty_socket", str(Place(network).nodes / name), "-c", show)
+            said += [f"-- {show}", subprocess.run(command, capture_output=True, text=True, check=False).stdout]
+    return "\n".join(said)
+
+
 def test_programs_do_what_was_read(tmp_path: Path) -> None:
-    """Told and taken, of all configurations, in one network."""
+    """Told and taken, of all configurations, in one network. Where a program lacks something for 40 s, its tables are shown, and a second network has to do."""
     found = topology(tmp_path)
     simulated = Net(found).simulate()
     names = [*FRR, *BIRD]
     network = f"guest-configs-{os.getpid()}"
 
-    def wrong(live: LiveRun) -> list[str]:
-        pairs = [(name, told(live, name) - echo(live, name), told(simulated, name)) for name in names]
-        pairs += [(f"{name} takes", taken(live, name), taken(simulated, name)) for name in names]
-        return [f"{name}: live alone {sorted(a - b)}, simulated alone {sorted(b - a)}" for name, a, b in pairs if a != b]
+    def wrong(live: LiveRun) -> dict[str, str]:
+        pairs = [(name, "", told(live, name) - echo(live, name), told(simulated, name)) for name in names]
+        pairs += [(name, " takes", taken(live, name), taken(simulated, name)) for name in names]
+        return {name: f"{name}{what}: live alone {sorted(a - b)}, simulated alone {sorted(b - a)}" for name, what, a, b in pairs if a != b}
 
-    try:
-        with Net(found).up(network, UpOptions(tunnels="plain")) as live:
-            live.settle(60)
-            until(lambda: not wrong(live), 40)
-            assert not (found_wrong := wrong(live)), "\n".join(found_wrong)
-    finally:
-        with suppress(RequestError):
-            Place(network).clear()
+    def differs() -> str:
+        try:
+            with Net(found).up(network, UpOptions(tunnels="plain")) as live:
+                live.settle(60)
+                until(lambda: not wrong(live), 40)
+                return "\n".join([*(still := wrong(live)).values(), *(tables(live, network, name) for name in still)])
+        finally:
+            with suppress(RequestError):
+                Place(network).clear()
+
+    if first := differs():
+        warnings.warn(f"a first network differed:\n{first}", stacklevel=1)
+        assert not (second := differs()), f"{first}\n\nand again:\n{second}"
     assert all(told(simulated, name) for name in names if name != "policy")
