@@ -115,8 +115,7 @@ def _az_environment(program: str) -> Mapping[str, str]:
         "--service-principal",
         "-u",
         found["AZURE_CLIENT_ID"],
-        "-p",
-        found["AZURE_CLIENT_SECRET"],
+        f"--password={found['AZURE_CLIENT_SECRET']}",  # one word: it may begin with a dash
         "--tenant",
         found["AZURE_TENANT_ID"],
     ]

@@ -71,7 +71,7 @@ class Directory:
         """A principal with a role, and its secret, which is known only now. ArmError 400 InvalidKeyCredential where `certificate` is no PEM with an RSA key."""
         wanted = role(role_)
         salt = secrets.token_hex(16)
-        secret = secret or secrets.token_urlsafe(24)
+        secret = secret or secrets.token_hex(24)
         made = Principal(app or str(uuid.uuid4()), str(uuid.uuid4()), name, salt, _hash(secret, salt), _certificate(certificate))
         assignment = Assignment(f"{scope}/providers/Microsoft.Authorization/roleAssignments/{new_name()}", made.oid, wanted.guid, scope)
         self._store.write(
@@ -128,6 +128,6 @@ def credentials(file: Path) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(file.read_text())
         return found
     names = ("tenant_id", "subscription_id", "client_id")
-    made = {name: str(uuid.uuid4()) for name in names} | {"client_secret": secrets.token_urlsafe(24)}
+    made = {name: str(uuid.uuid4()) for name in names} | {"client_secret": secrets.token_hex(24)}
     write_secret(file, json.dumps(made, indent=2).encode() + b"\n")
     return made

@@ -149,7 +149,7 @@ class Connection(Kind):
         length = (body or {}).get("keyLength", 32)
         if not isinstance(length, int) or not 1 <= length <= 128:
             raise bad_request("InvalidKeyLength", "keyLength is 1 to 128.")
-        context.keep_private(record, key=secrets.token_urlsafe(length)[:length])
+        context.keep_private(record, key=secrets.token_hex(length)[:length])
         return {"keyLength": length}
 
     async def reset(self, context: Context, record: Record, query: Data, body: Any) -> Any:
