@@ -30,8 +30,9 @@ from dualhome.live.route_server.unit import unit
 from dualhome.live.sockets import Endpoint
 from dualhome.net import Address, Prefix
 from dualhome.plan.azure import ROUTER_ROUNDS
+from tests.live.workers import port
 
-PORT = 17900 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])  # tests of several processes run side by side
+PORT = port(17900)
 FILE = """\
 behaves_like: azure
 instances:

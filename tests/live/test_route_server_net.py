@@ -21,13 +21,15 @@ from dualhome.live.route_server.speakers import speaker_config
 from dualhome.live.route_server.strangers import EVERY_S, Strangers
 from dualhome.live.signatures import Ao, Md5, sign
 from dualhome.net import Prefix
+from tests.live.workers import port
 
+PORT = port(17931)
 HEAD = """\
 behaves_like: ideal
 instances: [{name: rs0, router_id: 10.0.0.4, listen: [127.0.0.131], port: 17931}]
 defaults: {passive: true}
-"""
-HERE = ("127.0.0.131", 17931)
+""".replace("17931", str(PORT))
+HERE = ("127.0.0.131", PORT)
 
 
 async def until(true: Callable[[], bool], limit_s: float = 15) -> None:
@@ -197,7 +199,7 @@ def test_two_servers_that_sign_find_each_other(tmp_path: Path) -> None:
 behaves_like: ideal
 instances: [{name: far, asn: 65001, router_id: 10.0.0.5, listen: [127.0.0.132], port: 17932}]
 peers: [{name: rs0, address: 127.0.0.131, asn: 65515, port: 17931, password: right}]
-"""
+""".replace("17932", str(port(17932))).replace("17931", str(PORT))
 
     async def test(server: RouteServer) -> None:
         other = RouteServer(parse(far))

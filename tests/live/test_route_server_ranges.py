@@ -19,8 +19,10 @@ from dualhome.live.route_server.speakers import secrets_of
 from dualhome.live.signatures import Md5
 from dualhome.net import Prefix
 from tests.live.test_route_server_net import ended, until
+from tests.live.workers import port
 
-HERE = ("127.0.1.1", 17961)
+PORT = port(17961)
+HERE = ("127.0.1.1", PORT)
 FILE = """\
 behaves_like: ideal
 instances: [{name: rs0, router_id: 10.0.0.4, listen: [127.0.1.1], port: 17961}]
@@ -28,7 +30,7 @@ peers:
   - {name: fixed, address: 127.0.2.9, asn: 65009, passive: true}
   - {name: hosts, range: 127.0.2.0/24, asn: [65001, 65002], limit: 2, max_routes: 3}
   - {name: wide, range: 127.0.0.0/16, asn: any}
-"""
+""".replace("17961", str(PORT))
 
 
 def message(kind: int, body: bytes = b"") -> bytes:

@@ -20,7 +20,9 @@ from tests.live.test_linux import missing
 from tests.live.test_route_server_kernel import BOTH, ways
 from tests.live.test_route_server_net import until
 from tests.live.test_route_server_ranges import says
+from tests.live.workers import port
 
+PORT = port(17961)
 FILE = """\
 behaves_like: ideal
 instances: [{name: rs0, router_id: 10.0.0.4, listen: [127.0.1.1], port: 17961}]
@@ -29,7 +31,7 @@ defaults: {graceful_restart: {restart_s: 60}}
 peers:
   - {name: fixed, address: 127.0.2.9, asn: 65009, passive: true}
   - {name: wide, range: 127.0.0.0/16, asn: any}
-"""
+""".replace("17961", str(PORT))
 needs_linux = pytest.mark.skipif(bool(missing()), reason=missing())
 
 

@@ -17,9 +17,11 @@ from dualhome.live.route_server.config import load
 from dualhome.live.route_server.daemon import RouteServer
 from dualhome.live.transports import FULL_BYTES
 from tests.live.test_route_server_net import until
+from tests.live.workers import port
 
+PORT = port(17951)
 ROUTES = 200_000
-HERE = ("127.0.0.151", 17951)
+HERE = ("127.0.0.151", PORT)
 FILE = """\
 behaves_like: ideal
 instances: [{name: rs0, router_id: 10.0.0.4, listen: [127.0.0.151], port: 17951}]
@@ -28,7 +30,7 @@ peers:
   - {name: feeder, address: 127.0.0.152, asn: 65001}
   - {name: reader, address: 127.0.0.153, asn: 65002}
   - {name: stuck, address: 127.0.0.154, asn: 65003, send_hold_s: HOLD}
-"""
+""".replace("17951", str(PORT))
 
 
 def message(kind: int, body: bytes = b"") -> bytes:
