@@ -13,9 +13,9 @@ CARD: Final = "server.json"  # in the state directory: where the server is that 
 
 
 def home() -> Path:
-    """The state directory: $DUALHOME_HOME, /var/lib/dualhome for root, ~/.local/share/dualhome for others."""
+    """The state directory, absolute: $DUALHOME_HOME, /var/lib/dualhome for root, ~/.local/share/dualhome for others."""
     if named := os.environ.get("DUALHOME_HOME"):
-        return Path(named)
+        return Path(named).absolute()
     return Path("/var/lib/dualhome") if os.geteuid() == 0 else Path.home() / ".local" / "share" / "dualhome"
 
 

@@ -36,8 +36,8 @@ def env(shell: ShellOption = "bash") -> None:
 
     if shell not in SHELLS:
         raise RequestError(f"no shell {shell!r} (there are {', '.join(SHELLS)})")
-    found = variables() | {"DUALHOME_HOME": str(home().absolute())}
-    ours, program = str(directory(home()).absolute()), _find_az()
+    found = variables() | {"DUALHOME_HOME": str(home())}
+    ours, program = str(directory(home())), _find_az()
     found["PATH"] = os.pathsep.join([ours, path_of_others()])
     if program is not None:
         found["DUALHOME_AZ"] = program
