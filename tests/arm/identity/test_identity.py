@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
-import ssl
 import stat
 import subprocess
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import pytest
 from dualhome.arm.errors import ArmError
 from dualhome.arm.identity.certificates import ensure
 from dualhome.arm.identity.roles import ROLES, role
-from tests.arm.served import DUALHOME, Served, served
+from tests.arm.served import DUALHOME, Served, needs_az, served
 
 VERSION = "api-version=2025-07-01"
 
@@ -139,8 +139,7 @@ def test_readers_read_and_contributors_grant_nothing(server: Served) -> None:
 def test_another_host_and_too_much(server: Served) -> None:
     token = login(server)[1]["access_token"]
     assert ask(server, "GET", f"/subscriptions?{VERSION}", token, Host="evil.example")[0] == 421
-    trust = ssl.create_default_context(cafile=server.home / "serve" / "ca.pem")
-    line = http.client.HTTPSConnection(server.url.removeprefix("https://"), context=trust)
+    line = http.client.HTTPSConnection(server.url.removeprefix("https://"), context=server.trust())
     line.putrequest("PUT", f"/subscriptions/x?{VERSION}")
     for name, value in (("Authorization", f"Bearer {token}"), ("Content-Length", "9000000")):
         line.putheader(name, value)
@@ -191,3 +190,14 @@ def test_roles() -> None:
     assert role("Network Contributor").allows("Microsoft.Network/virtualHubs/bgpConnections/learnedRoutes/action")
     with pytest.raises(ArmError, match="does not exist"):
         role("King")
+
+
+@needs_az
+def test_a_secret_may_begin_with_a_dash(tmp_path: Path) -> None:
+    """az takes such a word for an option of its own; states of older servers have them."""
+    file = tmp_path / "serve" / "credentials.json"
+    file.parent.mkdir()
+    given = {name: str(uuid.uuid4()) for name in ("tenant_id", "subscription_id", "client_id")}
+    file.write_text(json.dumps(given | {"client_secret": "-s3cret-of-an-older-server"}))
+    with served(tmp_path) as found:
+        assert found.az("account", "show")["id"] == given["subscription_id"]
