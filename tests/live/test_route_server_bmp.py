@@ -17,11 +17,12 @@ from dualhome.live.route_server.bmp import judged
 from dualhome.net import Address, Prefix
 from tests.live.bmp_reader import Collector
 from tests.live.test_route_server import FILE, PORT, Lab, nva, until
+from tests.live.workers import port
 
-COLLECTOR = 19019
+COLLECTOR = port(19019)
 NOTHING_WRONG = {0: 0, 3: 0, 4: 0, 5: 0, 11: 0, 12: 0}
 """Counters of RFC 7854 section 4.8: prefixes that policy rejected, three kinds of loops, UPDATEs and prefixes that were taken for withdrawals."""
-BOTH = "bmp: [{to: '127.0.0.1:19019', monitor: [pre-policy, post-policy], statistics_s: 1, retry_s: 1}]\n"
+BOTH = f"bmp: [{{to: '127.0.0.1:{COLLECTOR}', monitor: [pre-policy, post-policy], statistics_s: 1, retry_s: 1}}]\n"
 
 
 def run(tmp_path: Path, test: Callable[[Lab, Collector], Awaitable[None]], text: str = FILE + BOTH, *, first: bool = True) -> None:
@@ -153,7 +154,7 @@ def test_what_changes_while_tables_are_told_is_told_as_it_is_in_the_end(tmp_path
 @pytest.mark.live
 def test_a_collector_that_does_not_read_costs_its_connection_and_nothing_else(tmp_path: Path) -> None:
     """2 MiB of UPDATEs wait for a collector whose queue holds one, and whose socket takes little."""
-    text = FILE.replace("azure", "ideal") + "bmp: [{to: '127.0.0.1:19019', queue_mb: 1, retry_s: 1}]\n"
+    text = FILE.replace("azure", "ideal") + f"bmp: [{{to: '127.0.0.1:{COLLECTOR}', queue_mb: 1, retry_s: 1}}]\n"
 
     async def test(lab: Lab, collector: Collector) -> None:
         rows = [{"prefix": f"10.{i >> 8}.{i & 255}.0/24", "withdrawn": True} for i in range(16384)]

@@ -23,7 +23,9 @@ from dualhome.live.route_server.history import PEERS, History
 from dualhome.net import Prefix
 from tests.live.test_route_server import FILE, Lab, nva, until
 from tests.live.test_route_server import run as run_lab
+from tests.live.workers import port
 
+COLLECTOR = port(19029)
 COMMAND = [sys.executable, "-m", "dualhome.cli", "route-server"]
 ADDRESSES = {"127.0.0.32": "nva1", "127.0.0.33": "nva2"}
 
@@ -281,7 +283,7 @@ def test_metrics_tell_of_collectors_files_queues_and_turns(tmp_path: Path) -> No
 
     async def test(lab: Lab) -> None:
         text = metrics.text_of(lab.server).decode()
-        labels = '{collector="127.0.0.1:19029",instance_name="rs0"}'
+        labels = f'{{collector="127.0.0.1:{COLLECTOR}",instance_name="rs0"}}'
         assert value(text, f"dualhome_bmp_connected{labels}") == 0
         assert value(text, f"dualhome_bmp_overflows_total{labels}") == 0
         assert value(text, 'dualhome_queue_bytes{instance_name="rs0",peer="nva1"}') == 0
@@ -296,4 +298,4 @@ def test_metrics_tell_of_collectors_files_queues_and_turns(tmp_path: Path) -> No
         assert value(metrics.text_of(lab.server).decode(), "dualhome_mrt_bytes_total") == lab.server.dumps.written_bytes
         assert value(text, "dualhome_mrt_lost_records_total") == 0
 
-    run(tmp_path, test, f"mrt: {{updates: {tmp_path}/updates.mrt}}\nbmp: [{{to: '127.0.0.1:19029'}}]\n")
+    run(tmp_path, test, f"mrt: {{updates: {tmp_path}/updates.mrt}}\nbmp: [{{to: '127.0.0.1:{COLLECTOR}'}}]\n")
