@@ -52,19 +52,30 @@ def test_lists_come_in_pages(tmp_path: Path) -> None:
     assert seen(tmp_path, "pages") == {"pages": [1000, 100]}
 
 
-@pytest.mark.parametrize(
-    ("options", "at_least_s"),
-    [
-        (("--fault", "throttle=4"), 0),
-        (("--fault", "unavailable=5"), 0),
-        (("--operations", "async", "--fault", "tokens=2", "--fault", "slow=0.6"), 4),
-    ],
-)
-def test_what_goes_wrong_on_the_way_is_outlived(tmp_path: Path, options: tuple[str, ...], at_least_s: float) -> None:
-    """Every fourth request is answered 429 with Retry-After, every fifth 503; tokens run out while operations last."""
-    found = seen(tmp_path, "patience", *options)
+@pytest.mark.parametrize("how", ["immediate", "async", "location", "body"])
+def test_what_an_operation_made_is_wherever_an_sdk_looks_for_it(tmp_path: Path, how: str) -> None:
+    """`final-state-via`, as SDKs declare it: nothing, and each place that there is."""
+    made_and_gone = ["Succeeded", "t", "Succeeded", "Succeeded", None]
+    ways = ("None", "azure-async-operation", "location", "original-uri")
+    assert seen(tmp_path, "final_states", "--operations", how) == dict.fromkeys(ways, made_and_gone)
+
+
+@pytest.mark.parametrize(("fault", "status"), [("throttle=4", "429"), ("unavailable=5", "503")])
+def test_what_goes_wrong_on_the_way_is_outlived(tmp_path: Path, fault: str, status: str) -> None:
+    """Every fourth request is answered 429 with Retry-After, every fifth 503; each is asked again, and no change is made twice."""
+    found = seen(tmp_path, "patience", "--fault", fault)
     assert found["names"] == [f"t{number}" for number in range(8)]
-    assert found["seconds"] > at_least_s
+    assert found["statuses"].pop(status) >= 2
+    assert found["statuses"] == {"201": 8, "200": 1}
+
+
+def test_an_operation_outlasts_its_tokens(tmp_path: Path) -> None:
+    """Tokens of two seconds, an operation of six: each question about it comes with a token that holds, and none is refused."""
+    found = seen(tmp_path, "expiry", "--operations", "async", "--fault", "tokens=2", "--fault", "slow=6")
+    assert found["name"] == "t"
+    assert found["seconds"] >= 6
+    assert found["tokens"] >= 3
+    assert set(found["statuses"]) == {"200", "201"}
 
 
 def test_routing_is_there_later_than_the_hub(tmp_path: Path) -> None:

@@ -4,14 +4,28 @@ import json
 import os
 import sys
 import time
+from collections import Counter
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.pipeline.policies import SansIOHTTPPolicy
 from azure.identity import ClientSecretCredential
 from azure.mgmt.compute import ComputeManagementClient
+from azure.mgmt.core.polling.arm_polling import ARMPolling
 from azure.mgmt.network import NetworkManagementClient
 from azure.mgmt.network.models import AddressSpace, Subnet, VirtualNetwork
 from azure.mgmt.resource.deployments import DeploymentsMgmtClient
 from azure.mgmt.resource.resources import ResourceManagementClient
+
+
+class Statuses(SansIOHTTPPolicy):
+    """Counts the status of every answer, those that a retry follows too."""
+
+    def __init__(self) -> None:
+        self.seen: Counter[int] = Counter()
+
+    def on_response(self, request, response) -> None:
+        self.seen[response.http_response.status_code] += 1
+
 
 URL, SUBSCRIPTION = os.environ["AZURE_RESOURCE_MANAGER_URL"], os.environ["AZURE_SUBSCRIPTION_ID"]
 AT = {"base_url": URL, "credential_scopes": [f"{URL}/.default"], "retry_backoff_factor": 0.05, "polling_interval": 1}
@@ -23,7 +37,8 @@ credential = ClientSecretCredential(
     disable_instance_discovery=True,
 )
 groups = ResourceManagementClient(credential, SUBSCRIPTION, **AT)
-net = NetworkManagementClient(credential, SUBSCRIPTION, **AT)
+statuses = Statuses()
+net = NetworkManagementClient(credential, SUBSCRIPTION, per_retry_policies=[statuses], **AT)
 compute = ComputeManagementClient(credential, SUBSCRIPTION, **AT)
 deployments = DeploymentsMgmtClient(credential, SUBSCRIPTION, **AT)
 WHERE = {"location": "westeurope"}
@@ -172,13 +187,46 @@ def pages() -> dict:
 
 
 def patience() -> dict:
-    """Many small requests, and one operation that lasts, through what goes wrong on the way."""
+    """Many small requests through what goes wrong on the way."""
     begun = time.monotonic()
     groups.resource_groups.create_or_update("rg", WHERE)
     for number in range(8):
         net.route_tables.begin_create_or_update("rg", f"t{number}", {**WHERE, "properties": {}}).result()
     names = sorted(each.name for each in net.route_tables.list("rg"))
-    return {"names": names, "seconds": time.monotonic() - begun}
+    return {"names": names, "seconds": time.monotonic() - begun, "statuses": statuses.seen}
+
+
+def expiry() -> dict:
+    """One operation that outlasts several tokens; how many were asked for while it lasted."""
+    groups.resource_groups.create_or_update("rg", WHERE)
+    tokens = []
+    get_token_info = credential.get_token_info
+
+    def watched(*scopes: str, **options) -> object:
+        token = get_token_info(*scopes, **options)
+        tokens.append(token.token)
+        return token
+
+    credential.get_token_info = watched
+    begun = time.monotonic()
+    made = net.route_tables.begin_create_or_update("rg", "t", {**WHERE, "properties": {}}).result()
+    seconds = time.monotonic() - begun
+    return {"name": made.name, "seconds": seconds, "tokens": len(set(tokens)), "statuses": statuses.seen}
+
+
+def final_states() -> dict:
+    """What a poller gives in the end for each place that an SDK may look for it in."""
+    groups.resource_groups.create_or_update("rg", WHERE)
+    found = {}
+    for via in (None, "azure-async-operation", "location", "original-uri"):
+        polling = ARMPolling(0, **({"lro_options": {"final-state-via": via}} if via else {}))
+        put = net.route_tables.begin_create_or_update("rg", "t", {**WHERE, "properties": {}}, polling=polling)
+        made = put.result()
+        found[str(via)] = [put.status(), made.name, made.properties.provisioning_state if made.properties else None]
+        polling = ARMPolling(0, **({"lro_options": {"final-state-via": via}} if via else {}))
+        gone = net.route_tables.begin_delete("rg", "t", polling=polling)
+        found[str(via)] += [gone.status() if gone.done() else gone.wait() or gone.status(), gone.result()]
+    return found
 
 
 def routing_state() -> dict:
