@@ -258,6 +258,7 @@ def _others() -> Data:
     one = _parameters("subscription")
     roles = "/subscriptions/{subscription}/providers/Microsoft.Authorization"
     places = "/subscriptions/{subscription}/providers/Microsoft.Network/locations/{location}"
+    events = "/subscriptions/{subscription}/providers/Microsoft.Insights/eventtypes/management/values"
     polled = [*one, *_parameters("location", "operation")]
     assignment = [*one, *_parameters("assignment")]
     return {
@@ -268,6 +269,7 @@ def _others() -> Data:
             "put": operation("put", "a role assignment", {"201": "Resource"}, body="Any", parameters=assignment),
             "delete": operation("delete", "a role assignment", {"200": "Resource", "204": None}, parameters=assignment),
         },
+        events: {"get": operation("get", "the activity log", {"200": "List"}, parameters=one)},
         f"{places}/operations/{{operation}}": {"get": operation("get", "an operation", {"200": "Any"}, parameters=polled)},
         f"{places}/operationResults/{{operation}}": {
             "get": operation("get", "an operation's result", {"200": "Any", "202": None, "204": None}, parameters=polled)

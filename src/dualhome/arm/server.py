@@ -24,6 +24,7 @@ from starlette.types import Receive, Scope, Send
 
 from dualhome.arm.backend import Backend, Engine, Live, Simulated
 from dualhome.arm.downloads import Downloads
+from dualhome.arm.http.activity import Activity
 from dualhome.arm.http.api import Api, Extra
 from dualhome.arm.http.machines import Machines
 from dualhome.arm.http.terms import Terms
@@ -113,6 +114,7 @@ class Server:
                 self.identity.extra,
                 self.deployments,
                 Terms(self.settings, self.store, self.identity.guard),
+                Activity(self.settings, self.identity.log, self.identity.guard),
             )
             if each is not None
         )

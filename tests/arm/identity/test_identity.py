@@ -201,3 +201,36 @@ def test_a_secret_may_begin_with_a_dash(tmp_path: Path) -> None:
     file.write_text(json.dumps(given | {"client_secret": "-s3cret-of-an-older-server"}))
     with served(tmp_path) as found:
         assert found.az("account", "show")["id"] == given["subscription_id"]
+
+
+def test_changes_are_in_the_activity_log_the_latest_first(server: Served) -> None:
+    token = login(server)[1]["access_token"]
+    own = f"/subscriptions/{credentials(server)['subscription_id']}"
+    group = f"{own}/resourceGroups/seen"
+    table = f"{group}/providers/Microsoft.Network/routeTables/t"
+    assert ask(server, "PUT", f"{group}?{VERSION}", token, {"location": "westeurope"})[0] == 201
+    assert ask(server, "PUT", f"{table}?{VERSION}", token, {"location": "westeurope"})[0] == 201
+    assert ask(server, "PUT", f"{table}/routes/r?{VERSION}", token, {"properties": {"addressPrefix": "10.0.0.0/99"}})[0] == 400
+    assert ask(server, "GET", f"{table}?{VERSION}", token)[0] == 200
+    assert ask(server, "DELETE", f"{table}?{VERSION}", token)[0] in (200, 202)
+
+    def events(*terms: str) -> Any:
+        asked = urlencode({"$filter": " and ".join(terms), "api-version": "2015-04-01"})
+        status, found, _ = ask(server, "GET", f"{own}/providers/microsoft.insights/eventtypes/management/values?{asked}", token)
+        return found["value"] if status == 200 else found["error"]
+
+    since = "eventTimestamp ge '2026-01-01T00:00:00Z'"
+    found = events(since, "eventChannels eq 'Admin, Operation'", "resourceGroupName eq 'SEEN'")
+    assert [(each["operationName"]["value"], each["status"]["value"], each["subStatus"]["value"]) for each in found[1:]] == [
+        ("Microsoft.Network/routeTables/routes/write", "Failed", "400"),
+        ("Microsoft.Network/routeTables/write", "Succeeded", "201"),
+        ("Microsoft.Resources/resourceGroups/write", "Succeeded", "201"),
+    ]
+    assert found[0]["operationName"]["value"] == "Microsoft.Network/routeTables/delete"
+    assert found[2]["resourceId"] == table
+    assert found[2]["caller"] == "owner"
+    assert len({each["eventDataId"] for each in found}) == 4
+    assert [each["resourceType"]["value"] for each in events(since, f"resourceUri eq '{table}'")] == ["Microsoft.Network/routeTables"] * 2
+    assert events(since, "eventTimestamp le '2026-01-02T00:00:00Z'") == []
+    assert events("eventTimestamp since yesterday")["code"] == "BadRequest"
+    assert events("eventTimestamp ge 'yesterday'")["code"] == "BadRequest"

@@ -41,11 +41,11 @@ class Identity:
         self.routes = [*self.tokens.routes(), Route("/metadata/endpoints", _metadata)]
         own = {"localhost", "127.0.0.1", "::1", *hosts}
         self._hosts = None if tls is not None else sorted(own)
-        self._log = directory / "audit.log"
+        self.log = directory / "audit.log"
 
     def middleware(self, app: ASGIApp) -> ASGIApp:
         """What stands in front of an application."""
-        return Gate(app, self._hosts, self._log)
+        return Gate(app, self._hosts, self.log)
 
 
 async def _metadata(request: Request) -> Response:
