@@ -61,6 +61,16 @@ def not_found(id_: str) -> ArmError:
     )
 
 
+def no_subscription(id_: str) -> ArmError:
+    """404 of a subscription; there is one, and this is another."""
+    return ArmError(404, "SubscriptionNotFound", f"The subscription '{id_}' could not be found.")
+
+
+def no_method(method: str, what: str) -> ArmError:
+    """405: what a path names isn't asked that way. `what`: its type."""
+    return ArmError(405, "MethodNotAllowed", f"The HTTP method '{method}' is not supported at '{what}'.")
+
+
 def missing_reference(id_: str, by: str) -> ArmError:
     """400: a reference to what isn't there."""
     return ArmError(

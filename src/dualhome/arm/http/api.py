@@ -11,11 +11,11 @@ from typing import Any, Final, Protocol
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from dualhome.arm.errors import ArmError, not_found
+from dualhome.arm.errors import ArmError, no_method, no_subscription, not_found
 from dualhome.arm.http import subscriptions
 from dualhome.arm.http.listing import filtered, generic, page, top_level
 from dualhome.arm.http.paths import Meant, meant, segments
-from dualhome.arm.http.reading import api_version, document
+from dualhome.arm.http.reading import api_version, base_of, document, query_value
 from dualhome.arm.ids import GROUPS, ResourceId
 from dualhome.arm.kinds import kind_of, lookups
 from dualhome.arm.kinds.generic import Stored
@@ -29,7 +29,10 @@ LOG: Final = logging.getLogger("dualhome.arm")
 OPERATION: Final = re.compile(
     r"^/subscriptions/[^/]+/providers/[^/]+/locations/[^/]+/(operations|operationresults|operationstatuses)/([^/]+)$", re.IGNORECASE
 )
-VERBS: Final = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete", "POST": "action"}
+
+
+GROUP_RIGHTS: Final = "Microsoft.Resources/subscriptions/resourceGroups"
+"""What RBAC calls resource groups."""
 
 
 class Door(Protocol):
@@ -135,7 +138,7 @@ class Api:
         if lower[0] == "providers":
             return self._read(request, "providers", query, self._tenant_provider(lower))
         if lower[1] != mine.lower():
-            raise ArmError(404, "SubscriptionNotFound", f"The subscription '{parts[1]}' could not be found.")
+            raise no_subscription(parts[1])
         rest = lower[2:]
         scope = f"/subscriptions/{mine}"
         if (
@@ -153,7 +156,7 @@ class Api:
 
     def _read(self, request: Request, type_: str, query: Mapping[str, str], answer: Any, methods: tuple[str, ...] = ("GET",)) -> Response:
         if request.method not in (*methods, "HEAD"):
-            raise _no_method(request.method, type_)
+            raise no_method(request.method, type_)
         api_version(query, type_)
         return JSONResponse(answer)
 
@@ -176,19 +179,18 @@ class Api:
         """Lists over all types."""
         self._allow(principal, "Microsoft.Resources/subscriptions/resources/read", scope)
         if request.method != "GET":
-            raise _no_method(request.method, "resources")
+            raise no_method(request.method, "resources")
         api_version(query, "resources")
         if "/resourceGroups/" in scope and self.service.records.get(scope) is None:
             raise not_found(scope)
         under = scope.lower() + "/"
-        asked = next((value for name, value in query.items() if name.lower() == "$filter"), None)
-        listed = filtered(top_level(each for each in self.service.records if each.key.startswith(under)), asked)
+        listed = filtered(top_level(each for each in self.service.records if each.key.startswith(under)), query_value(query, "$filter"))
         now = self.context.now()
         shown = page(
             listed,
             lambda each: generic(each, self.service.show(each), now),
             query,
-            self._base(request),
+            base_of(request),
             request.url.path,
             self.settings.page_size,
         )
@@ -210,7 +212,7 @@ class Api:
         type_ = found.type or (kind_of(found.id.type).type if found.id else "")
         version = api_version(query, type_)
         scope = found.id.text if found.id else found.scope
-        self._allow(principal, _action(request.method, found, type_), scope)
+        self._allow(principal, found.operation(request.method, GROUP_RIGHTS if type_ == GROUPS else type_), scope)
         body = document(await request.body()) if request.method in ("PUT", "PATCH", "POST") else None
         match found.how:
             case "resource":
@@ -262,7 +264,7 @@ class Api:
             case "DELETE":
                 self._not_busy(id_, deleted=True)
                 return await self._delete(request, id_, version)
-        raise _no_method(request.method, id_.type)
+        raise no_method(request.method, id_.type)
 
     def _not_busy(self, id_: ResourceId, deleted: bool = False) -> None:
         """Not while it is being deleted. The fault mode `busy`: 409 while an operation on this resource or its parent runs (else requests queue, and none has to wait)."""
@@ -328,18 +330,18 @@ class Api:
 
     def _collection(self, request: Request, found: Meant, query: Mapping[str, str]) -> Response:
         if request.method != "GET":
-            raise _no_method(request.method, found.type)
+            raise no_method(request.method, found.type)
         listed = self.service.collection(found.scope, found.type, found.id)
         if found.type == GROUPS:
-            listed = filtered(listed, next((value for name, value in query.items() if name.lower() == "$filter"), None))
-        return JSONResponse(page(listed, self.service.show, query, self._base(request), request.url.path, self.settings.page_size))
+            listed = filtered(listed, query_value(query, "$filter"))
+        return JSONResponse(page(listed, self.service.show, query, base_of(request), request.url.path, self.settings.page_size))
 
     async def _act(self, request: Request, found: Meant, query: Mapping[str, str], body: Any, version: str) -> Response:
         assert found.id is not None, "an action is of a resource"
         record = self.service.get(found.id)
-        asked = {**query, "/": found.last} if found.last else dict(query)
+        words = {**query, "/": found.last} if found.last else dict(query)
         before = self.service.records.version
-        doing = self.service.act(record, found.word, asked, body)
+        doing = self.service.act(record, found.word, words, body)
         if self.settings.operations in ("async", "location") and request.method == "POST":
             operation = self.operations.run(record.id, doing, self.service.takes(2))
             response = Response(status_code=202)
@@ -360,7 +362,7 @@ class Api:
         shown = self.service.show(record)["properties"].get(word, [])
         if found.how == "parts":
             if request.method != "GET":
-                raise _no_method(request.method, f"{record.type}/{word}")
+                raise no_method(request.method, f"{record.type}/{word}")
             return JSONResponse({"value": shown})
         there = next((each for each in shown if each["name"].lower() == found.last.lower()), None)
         if request.method in ("GET", "HEAD"):
@@ -375,7 +377,7 @@ class Api:
                 )
             kept.append({**body, "name": there["name"] if there else found.last})
         elif request.method != "DELETE":
-            raise _no_method(request.method, f"{record.type}/{word}")
+            raise no_method(request.method, f"{record.type}/{word}")
         elif there is None:
             return Response(status_code=204)
         outcome = self.service.put(record.parsed, {**record.body, "properties": {**record.properties, word: kept}})
@@ -414,32 +416,13 @@ class Api:
         place = f"/subscriptions/{self.settings.subscription}/providers/{namespace}/locations/{record.body.get('location', 'global')}"
         words = {"Azure-AsyncOperation": "operations", "Location": "operationResults"}
         for header in headers:
-            response.headers[header] = f"{self._base(request)}{place}/{words[header]}/{operation.id}?api-version={version}"
+            response.headers[header] = f"{base_of(request)}{place}/{words[header]}/{operation.id}?api-version={version}"
         response.headers["Retry-After"] = str(self.settings.retry_after_s)
-
-    def _base(self, request: Request) -> str:
-        return f"{request.url.scheme}://{request.headers.get('host') or request.url.netloc}"
-
-
-def _action(method: str, found: Meant, type_: str) -> str:
-    """What RBAC calls it: `Microsoft.Network/virtualHubs/bgpConnections/learnedRoutes/action`."""
-    if type_ == GROUPS:
-        type_ = "Microsoft.Resources/subscriptions/resourceGroups"
-    if found.how == "action":
-        verb, _, word = found.word.rpartition(" ")
-        return f"{type_}/{word.removesuffix('/{}')}/{VERBS[verb.upper()] if verb else 'action'}"
-    if found.how in ("view", "part", "parts"):
-        return f"{type_}/{found.word}/{VERBS.get(method, 'action')}"
-    return f"{type_}/{VERBS.get(method, 'action')}"
 
 
 def _expanded(query: Mapping[str, str]) -> list[str]:
-    text = next((value for name, value in query.items() if name.lower() == "$expand"), "")
+    text = query_value(query, "$expand") or ""
     return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def _no_method(method: str, what: str) -> ArmError:
-    return ArmError(405, "MethodNotAllowed", f"The HTTP method '{method}' is not supported at '{what}'.")
 
 
 def _namespace(path: str) -> str:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from dualhome.arm.errors import ArmError, bad_request, not_found
+from dualhome.arm.errors import ArmError, bad_request, no_method, no_subscription, not_found
 from dualhome.arm.http.listing import page
-from dualhome.arm.http.reading import api_version
+from dualhome.arm.http.reading import api_version, base_of, query_value
 from dualhome.arm.http.target import CALLER, Rights, ServiceTarget
 from dualhome.arm.identity.principals import Principal
 from dualhome.arm.ids import key_of
@@ -114,7 +114,7 @@ class DeploymentRequests:
 
     def _check_scope(self, what: Asked, parts: list[str]) -> None:
         if parts[1].lower() != self.settings.subscription.lower():
-            raise ArmError(404, "SubscriptionNotFound", f"The subscription '{parts[1]}' could not be found.")
+            raise no_subscription(parts[1])
         if "/resourceGroups/" in what.scope and self.service.records.get(what.scope) is None:
             raise not_found(what.scope)
 
@@ -149,7 +149,7 @@ class DeploymentRequests:
                 return Response(status_code=204)
             case "PUT":
                 return await self._put(request, what, version)
-        raise _no_method(request.method)
+        raise no_method(request.method, TYPE)
 
     async def _put(self, request: Request, what: Asked, version: str) -> Response:
         known = self.deployments.get(what.id) is not None
@@ -161,7 +161,7 @@ class DeploymentRequests:
         response = JSONResponse(deployment.shown(self.deployments.now()), 200 if known else 201)
         if self.settings.operations != "body" and deployment.state != "Succeeded":
             number = deployment.correlation
-            base = f"{request.url.scheme}://{request.headers.get('host') or request.url.netloc}"
+            base = base_of(request)
             response.headers["Azure-AsyncOperation"] = f"{base}{deployment.id}/operationStatuses/{number}?api-version={version}"
             response.headers["Retry-After"] = "0" if deployment.is_over else str(self.settings.retry_after_s)
         return response
@@ -184,7 +184,7 @@ class DeploymentRequests:
                 return self._status(self.deployments.require(what.id))
             case ("GET", "operationresults"):
                 return self._result(request, self.deployments.require(what.id))
-        raise _no_method(request.method)
+        raise no_method(request.method, TYPE)
 
     def _status(self, deployment: Deployment) -> Response:
         response = JSONResponse(deployment.status())
@@ -201,9 +201,9 @@ class DeploymentRequests:
 
     def _list(self, request: Request, what: Asked, query: Mapping[str, str]) -> Response:
         if request.method != "GET":
-            raise _no_method(request.method)
+            raise no_method(request.method, TYPE)
         found = self.deployments.all(what.scope)
-        if (text := next((value for name, value in query.items() if name.lower() == "$filter"), None)) is not None:
+        if (text := query_value(query, "$filter")) is not None:
             said = FILTER.match(text)
             if said is None:
                 raise bad_request("InvalidFilterInQueryString", f"Invalid $filter '{text}' specified in the query string.")
@@ -220,8 +220,7 @@ class DeploymentRequests:
         return JSONResponse(one)
 
     def _page(self, request: Request, found: list[dict[str, Any]], query: Mapping[str, str]) -> Response:
-        base = f"{request.url.scheme}://{request.headers.get('host') or request.url.netloc}"
-        return JSONResponse(page(found, lambda each: each, query, base, request.url.path, self.settings.page_size))
+        return JSONResponse(page(found, lambda each: each, query, base_of(request), request.url.path, self.settings.page_size))
 
 
 async def _body(request: Request) -> Any:
@@ -230,10 +229,6 @@ async def _body(request: Request) -> Any:
     if not raw.strip():
         raise bad_request("InvalidRequestContent", "The request content was invalid and could not be deserialized: there is none.")
     return read(raw)
-
-
-def _no_method(method: str) -> ArmError:
-    return ArmError(405, "MethodNotAllowed", f"The HTTP method '{method}' is not supported at '{TYPE}'.")
 
 
 def deployments_of(server: Server) -> DeploymentRequests:

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlencode
 
 from dualhome.arm.errors import bad_request
+from dualhome.arm.http.reading import query_value
 from dualhome.arm.ids import GROUPS
 from dualhome.arm.records import Record
 
@@ -33,12 +34,8 @@ def page(items: Sequence[T], show: Callable[[T], Any], query: Mapping[str, str],
     return {"value": shown, "nextLink": f"{base}{quote(path)}?{urlencode(following)}"}
 
 
-def _asked(query: Mapping[str, str], word: str) -> str | None:
-    return next((value for name, value in query.items() if name.lower() == word.lower()), None)
-
-
 def _number(query: Mapping[str, str], word: str, default: int) -> int:
-    text = _asked(query, word)
+    text = query_value(query, word)
     if text is None:
         return default
     if not (text.isascii() and text.isdigit() and 0 < len(text) < 7 and int(text)):
@@ -49,7 +46,7 @@ def _number(query: Mapping[str, str], word: str, default: int) -> int:
 
 
 def _start(query: Mapping[str, str]) -> int:
-    token = _asked(query, "$skipToken")
+    token = query_value(query, "$skipToken")
     if token is None:
         return 0
     try:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from dualhome.arm.errors import ArmError
 from dualhome.arm.ids import GROUPS, ResourceId
 from dualhome.arm.kinds import kind_of, kinds
 from dualhome.arm.kinds.base import Kind
+
+VERBS: Final = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete", "POST": "action"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,14 @@ class Meant:
     type: str = ""
     word: str = ""
     last: str = ""
+
+    def operation(self, method: str, type_: str) -> str:
+        """What RBAC and the activity log call it: `Microsoft.Network/virtualHubs/bgpConnections/learnedRoutes/action`."""
+        verb = VERBS.get(method, "action")
+        if self.how == "action":
+            other, _, word = self.word.rpartition(" ")
+            return f"{type_}/{word.removesuffix('/{}')}/{VERBS[other.upper()] if other else 'action'}"
+        return f"{type_}/{self.word}/{verb}" if self.how in ("view", "part", "parts") else f"{type_}/{verb}"
 
 
 def segments(path: str) -> list[str]:

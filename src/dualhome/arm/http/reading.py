@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from starlette.requests import Request
+
 from dualhome.arm.errors import ArmError, bad_request
 
 VERSION: Final = re.compile(r"^(\d{4}-\d{2}-\d{2})(-\w+)?$")
@@ -46,13 +48,23 @@ def _check_depth(value: object, left: int) -> None:
             _check_depth(each, left - 1)
 
 
+def query_value(query: Mapping[str, str], name: str) -> str | None:
+    """What a query says under a name, whose case doesn't count; None where it isn't there."""
+    return next((value for each, value in query.items() if each.lower() == name.lower()), None)
+
+
+def base_of(request: Request) -> str:
+    """Scheme, host and port as the client sees them."""
+    return f"{request.url.scheme}://{request.headers.get('host') or request.url.netloc}"
+
+
 def api_version(query: Mapping[str, str], type_: str) -> str:
     """The query's api-version.
 
     Raises:
         ArmError: 400, there is none (MissingApiVersionParameter), it is no version (InvalidApiVersionParameter), or one that no type has (NoRegisteredProviderFound).
     """
-    text = next((value for name, value in query.items() if name.lower() == "api-version"), "")
+    text = query_value(query, "api-version") or ""
     if not text:
         raise bad_request("MissingApiVersionParameter", "The api-version query parameter (?api-version=) is required for all requests.")
     found = VERSION.match(text)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from dualhome.arm.errors import ArmError, bad_request
+from dualhome.arm.errors import ArmError, bad_request, no_subscription
 from dualhome.arm.http.reading import document
 from dualhome.arm.settings import Settings
 from dualhome.arm.store import Store
@@ -35,7 +35,7 @@ class Terms:
         if found is None:
             return None
         if found["subscription"].lower() != self.settings.subscription.lower():
-            raise ArmError(404, "SubscriptionNotFound", f"The subscription '{found['subscription']}' could not be found.")
+            raise no_subscription(found["subscription"])
         action = (found.groupdict().get("action") or "").lower()
         wanted = {"sign": True, "cancel": False}[action] if action else None
         methods = ("POST",) if action else ("GET", "PUT") if CURRENT.match(path) else ("GET",)

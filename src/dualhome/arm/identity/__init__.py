@@ -11,13 +11,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from dualhome.arm.errors import ArmError, not_found
-from dualhome.arm.http.reading import document
+from dualhome.arm.errors import ArmError, no_method, not_found
+from dualhome.arm.http.reading import base_of, document, query_value
 from dualhome.arm.identity.certificates import ensure, signing_key
 from dualhome.arm.identity.guard import Gate, Guard
 from dualhome.arm.identity.principals import Directory, Principal, credentials
 from dualhome.arm.identity.roles import ROLES, role
-from dualhome.arm.identity.tokens import Tokens, base_of, metadata
+from dualhome.arm.identity.tokens import Tokens, metadata
 from dualhome.arm.store import Store
 
 __all__ = ["Identity", "Principal"]
@@ -49,8 +49,8 @@ class Identity:
 
 
 async def _metadata(request: Request) -> Response:
-    version = next((value for name, value in request.query_params.items() if name.lower() == "api-version"), "2022-09-01")
-    return JSONResponse(metadata(base_of(request), version))
+    version = query_value(request.query_params, "api-version")
+    return JSONResponse(metadata(base_of(request), "2022-09-01" if version is None else version))
 
 
 class Authorization:
@@ -72,7 +72,7 @@ class Authorization:
             return None
         verb = {"GET": "read", "PUT": "write", "DELETE": "delete"}.get(request.method)
         if verb is None:
-            raise ArmError(405, "MethodNotAllowed", f"The HTTP method '{request.method}' is not supported at '{rest[0]}'.")
+            raise no_method(request.method, rest[0])
         self._identity.guard.allow(principal, f"Microsoft.Authorization/{rest[0]}/{verb}", scope)
         if rest[0] == "permissions":
             return JSONResponse(
@@ -132,15 +132,15 @@ class Authorization:
     def _definitions(self, rest: list[str], query: Mapping[str, str]) -> Response:
         if len(rest) == 2:
             return JSONResponse(role(rest[1]).show(self._identity.subscription))
-        asked = next((value for name, value in query.items() if name.lower() == "$filter"), "")
-        name = asked.partition("'")[2].rpartition("'")[0].lower() if "rolename" in asked.lower() else ""
+        text = query_value(query, "$filter") or ""
+        name = text.partition("'")[2].rpartition("'")[0].lower() if "rolename" in text.lower() else ""
         return JSONResponse({"value": [each.show(self._identity.subscription) for each in ROLES if not name or each.name.lower() == name]})
 
     async def _assignments(self, request: Request, scope: str, name: str | None, query: Mapping[str, str]) -> Response:
         people, subscription = self._identity.people, self._identity.subscription
         if name is None:
-            asked = next((value for word, value in query.items() if word.lower() == "$filter"), "").lower()
-            wanted = asked.partition("'")[2].partition("'")[0] if "principalid" in asked or "assignedto" in asked else ""
+            text = (query_value(query, "$filter") or "").lower()
+            wanted = text.partition("'")[2].partition("'")[0] if "principalid" in text or "assignedto" in text else ""
             under = [each for each in people.assignments.values() if each.covers(scope) or each.scope.lower().startswith(scope.lower())]
             return JSONResponse({"value": [each.show(subscription) for each in under if not wanted or each.principal == wanted]})
         id_ = f"{scope}/providers/Microsoft.Authorization/roleAssignments/{name}"

@@ -15,9 +15,10 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dualhome.arm.errors import ArmError
+from dualhome.arm.http.reading import base_of
 from dualhome.arm.identity.principals import Directory, Principal
 from dualhome.arm.identity.roles import READING
-from dualhome.arm.identity.tokens import Tokens, base_of
+from dualhome.arm.identity.tokens import Tokens
 
 LOG: Final = logging.getLogger("dualhome.arm")
 LARGEST_BODY: Final = 8 * 1024 * 1024  # of a request; Azure: 4 MB of a template

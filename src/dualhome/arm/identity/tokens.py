@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dualhome.arm.errors import ArmError
+from dualhome.arm.http.reading import base_of
 from dualhome.arm.identity.principals import Directory, Principal
 
 ALGORITHM: Final = "RS256"
@@ -196,11 +197,6 @@ def _wrong(assertion: str, principal: Principal, endpoint: str) -> str:
     if claims["exp"] > time.time() + DAY_S:
         return "it is valid for more than a day."
     return "" if claims["aud"] == endpoint else f"aud is {endpoint}, not {claims['aud']}."
-
-
-def base_of(request: Request) -> str:
-    """Scheme, host and port as the client sees them."""
-    return f"{request.url.scheme}://{request.headers.get('host') or request.url.netloc}"
 
 
 def metadata(base: str, version: str) -> Any:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
-from dualhome.arm.errors import ArmError, bad_request, not_found
+from dualhome.arm.errors import ArmError, bad_request, no_subscription, not_found
 from dualhome.arm.ids import ResourceId, key_of
 from dualhome.arm.store import MemoryStore, Store
 from dualhome.arm.templates import whatif
@@ -267,7 +267,7 @@ class Deployments:
         place = deployment.place
         known = str(self.target.subscription().get("subscriptionId", ""))
         if place.subscription.lower() != known.lower():
-            raise ArmError(404, "SubscriptionNotFound", f"The subscription '{place.subscription}' could not be found.")
+            raise no_subscription(place.subscription)
         if place.group and not self.target.has(place.id):
             raise not_found(place.id)
 
