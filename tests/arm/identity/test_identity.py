@@ -234,3 +234,7 @@ def test_changes_are_in_the_activity_log_the_latest_first(server: Served) -> Non
     assert events(since, "eventTimestamp le '2026-01-02T00:00:00Z'") == []
     assert events("eventTimestamp since yesterday")["code"] == "BadRequest"
     assert events("eventTimestamp ge 'yesterday'")["code"] == "BadRequest"
+    assert events("resourceGroupName eq 'none'", "eventTimestamp ge 'yesterday'")["code"] == "BadRequest"
+    asked = urlencode({"$filter": "resourceGroupName eq 'seen'", "$top": "2", "api-version": "2015-04-01"})
+    _, first, _ = ask(server, "GET", f"{own}/providers/microsoft.insights/eventtypes/management/values?{asked}", token)
+    assert first["value"] == found[:2]
