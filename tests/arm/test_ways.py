@@ -67,6 +67,13 @@ def test_what_goes_wrong_on_the_way_is_outlived(tmp_path: Path, fault: str, stat
     assert found["names"] == [f"t{number}" for number in range(8)]
     assert found["statuses"].pop(status) >= 2
     assert found["statuses"] == {"201": 8, "200": 1}
+    assert found["seconds"] > 0
+
+
+def test_tokens_run_out_between_operations(tmp_path: Path) -> None:
+    found = seen(tmp_path, "patience", "--operations", "async", "--fault", "tokens=2", "--fault", "slow=0.6")
+    assert found["names"] == [f"t{number}" for number in range(8)]
+    assert found["seconds"] > 4
 
 
 def test_an_operation_outlasts_its_tokens(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from dualhome.plan.azure import ROUTER_ROUNDS
 from tests.live.workers import port
 
 PORT = port(17900)
+METRICS = port(19179)
 FILE = """\
 behaves_like: azure
 instances:
@@ -303,10 +304,10 @@ def test_a_changed_file_keeps_sessions_that_did_not_change_and_a_wrong_one_chang
 
 @pytest.mark.live
 def test_metrics_and_control_tell_of_routes_and_sessions(tmp_path: Path) -> None:
-    text = FILE + f"control: {tmp_path}/control\nmetrics: 127.0.0.1:{port(19179)}\n"
+    text = FILE + f"control: {tmp_path}/control\nmetrics: 127.0.0.1:{METRICS}\n"
 
     async def test(lab: Lab) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port(19179))
+        reader, writer = await asyncio.open_connection("127.0.0.1", METRICS)
         writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
         answer = (await reader.read()).decode()
         writer.close()

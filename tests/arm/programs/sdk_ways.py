@@ -187,7 +187,7 @@ def pages() -> dict:
 
 
 def patience() -> dict:
-    """Many small requests through what goes wrong on the way."""
+    """Many small changes, one after the other, through what goes wrong on the way."""
     begun = time.monotonic()
     groups.resource_groups.create_or_update("rg", WHERE)
     for number in range(8):
@@ -219,13 +219,12 @@ def final_states() -> dict:
     groups.resource_groups.create_or_update("rg", WHERE)
     found = {}
     for via in (None, "azure-async-operation", "location", "original-uri"):
-        polling = ARMPolling(0, **({"lro_options": {"final-state-via": via}} if via else {}))
-        put = net.route_tables.begin_create_or_update("rg", "t", {**WHERE, "properties": {}}, polling=polling)
+        declared = {"final-state-via": via} if via else None
+        put = net.route_tables.begin_create_or_update("rg", "t", {**WHERE, "properties": {}}, polling=ARMPolling(0, lro_options=declared))
         made = put.result()
-        found[str(via)] = [put.status(), made.name, made.properties.provisioning_state if made.properties else None]
-        polling = ARMPolling(0, **({"lro_options": {"final-state-via": via}} if via else {}))
-        gone = net.route_tables.begin_delete("rg", "t", polling=polling)
-        found[str(via)] += [gone.status() if gone.done() else gone.wait() or gone.status(), gone.result()]
+        gone = net.route_tables.begin_delete("rg", "t", polling=ARMPolling(0, lro_options=declared))
+        left = gone.result()
+        found[str(via)] = [put.status(), made.name, made.properties.provisioning_state, gone.status(), left]
     return found
 
 
